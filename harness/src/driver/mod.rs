@@ -1,0 +1,1 @@
+//! Finding out what the driver is: a directory, one executable, or a runner `config.toml`.

@@ -1,0 +1,1 @@
+//! Engines turn (driver, case, profile) into a trace: `mock` with real processes, `simulation` with a virtual clock.

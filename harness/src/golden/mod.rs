@@ -1,0 +1,1 @@
+//! Golden traces: what a real runner did, read, replayed and compared.

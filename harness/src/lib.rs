@@ -1,0 +1,13 @@
+//! Conformance harness and mock runner for GitLab Runner Custom executor drivers.
+//!
+//! Start with `docs/architecture.md`: one line per module, then the decisions.
+
+pub mod checks;
+pub mod cli;
+pub mod contract;
+pub mod driver;
+pub mod engine;
+pub mod golden;
+pub mod plan;
+pub mod process;
+pub mod trace;

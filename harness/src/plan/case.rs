@@ -1,0 +1,190 @@
+//! A case: one scenario with one value of each of its axes, ready to be run by an engine.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::contract::config::RunnerConfig;
+use crate::contract::exit::ExitCodes;
+use crate::contract::stage::{Program, Stage};
+
+/// One case.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Path name: `run/cancel/stage:get_sources/grace:ignored`.
+    pub name: String,
+    /// One sentence: what is done to the driver and why.
+    pub about: String,
+    /// One job or several interleaved ones.
+    pub jobs: Vec<CaseJob>,
+    /// How the jobs of the case follow each other.
+    pub order: JobOrder,
+}
+
+/// How the jobs of a case follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobOrder {
+    /// The next one starts when the one before has ended.
+    Sequential,
+    /// All start together.
+    Concurrent,
+}
+
+/// One job of a case.
+#[derive(Debug, Clone)]
+pub struct CaseJob {
+    /// Id in GitLab; collides by prefix with its neighbour where isolation is tested.
+    pub job_id: u64,
+    /// `CI_CONCURRENT_ID` and `CI_CONCURRENT_PROJECT_ID`.
+    pub concurrent_id: u32,
+    /// What calls are made.
+    pub sequence: Sequence,
+    /// Settings of the runner, timeouts already set from the calibration.
+    pub runner: RunnerConfig,
+    /// Job timeout (patience).
+    pub job_timeout: Duration,
+    /// Values of the two exit-code variables.
+    pub exit_codes: ExitCodes,
+    /// What the script of each stage does; a stage that is absent has [`Probe::default`].
+    pub probes: BTreeMap<Stage, Probe>,
+    /// CI variables beyond the usual ones.
+    pub variables: Vec<(String, String)>,
+    /// `image.name` of the job.
+    pub image: Option<String>,
+    /// `services[].name` of the job.
+    pub services: Vec<String>,
+    /// What happens to the job.
+    pub stimuli: Vec<Stimulus>,
+}
+
+/// What calls are made.
+#[derive(Debug, Clone)]
+pub enum Sequence {
+    /// A job as the runner does it, with these parts.
+    Job(JobShape),
+    /// Just these calls, in order, each after the end of the one before: what a driver sees over several jobs and
+    /// crashes of a runner, where no single job contains it.
+    Calls(Vec<PlannedCall>),
+}
+
+/// Which optional stages a job has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JobShape {
+    /// Names of user steps, in order; usually `script`, sometimes `release` after it.
+    pub steps: Vec<String>,
+    /// Has an `after_script`.
+    pub after_script: bool,
+    /// Has a cache, so `restore_cache` and `archive_cache`.
+    pub cache: bool,
+    /// Has a dependency with artifacts, so `download_artifacts`.
+    pub dependencies: bool,
+    /// Has artifacts, so `upload_artifacts_*`.
+    pub artifacts: bool,
+    /// `GET_SOURCES_ATTEMPTS` and its siblings.
+    pub stage_attempts: Option<u32>,
+}
+
+/// One call of a raw sequence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedCall {
+    /// Which program.
+    pub program: Program,
+    /// Which stage, for run.
+    pub stage: Option<Stage>,
+    /// Begin a new prepare attempt with a new TMPDIR before this call (without cleaning up the old one's environment).
+    pub new_attempt: bool,
+    /// Withhold `job_env` from this call, as after a failed config.
+    pub without_job_env: bool,
+}
+
+/// What the script of a stage does when a driver runs it properly. It always prints `start` first, and `end` before it
+/// ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Probe {
+    /// How it ends.
+    pub ending: ProbeEnding,
+    /// What it prints between start and end.
+    pub output: ProbeOutput,
+    /// Write this word into a file of the project directory (state for later stages), as (file, word).
+    pub remember: Option<(String, String)>,
+    /// Print the marker `recalled` if the file of the project directory holds the word, `forgotten` if not.
+    pub recall: Option<(String, String)>,
+    /// Total size the script text is padded to with comment lines, bytes. 0: not padded.
+    pub script_bytes: usize,
+}
+
+/// How a probe script ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProbeEnding {
+    /// Exit 0.
+    #[default]
+    Success,
+    /// Exit with this code.
+    Code(u8),
+    /// The shell kills itself with this signal.
+    Signal(i32),
+    /// It waits until it is ended from outside, printing the marker `beat` with a number every 100 ms; dies by SIGTERM.
+    Hang,
+    /// The same, but deaf to SIGTERM.
+    HangIgnoringTerm,
+}
+
+/// What a probe script prints between `start` and `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProbeOutput {
+    /// Nothing.
+    #[default]
+    None,
+    /// This many numbered marker lines (`line`) on stdout and as many on stderr (`error-line`).
+    Lines(u32),
+    /// One last marker (`unterminated`) without a newline.
+    Unterminated,
+    /// Bytes that are not UTF-8, between two markers.
+    Binary,
+}
+
+/// Something that happens to a job.
+#[derive(Debug, Clone)]
+pub struct Stimulus {
+    /// When.
+    pub when: Trigger,
+    /// What.
+    pub action: StimulusAction,
+}
+
+/// What a stimulus waits for.
+#[derive(Debug, Clone)]
+pub enum Trigger {
+    /// A call of this program and stage has started and `delay` has passed since.
+    CallStarted {
+        /// Program.
+        program: Program,
+        /// Stage; `None`: any.
+        stage: Option<Stage>,
+        /// Which one of them, from 1.
+        nth: u32,
+        /// How long after.
+        delay: Duration,
+    },
+    /// A marker was seen in the output of a call of this stage.
+    Marker {
+        /// Stage.
+        stage: Stage,
+        /// Word of the marker.
+        word: String,
+    },
+}
+
+/// What a stimulus does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StimulusAction {
+    /// GitLab asks for a cancel.
+    Cancel,
+    /// The job is over in GitLab.
+    Abort,
+    /// The runner process gets SIGTERM.
+    RunnerTerm,
+    /// The runner process dies: all pipes to the driver break, nobody is signalled, no cleanup.
+    RunnerKill,
+    /// The driver's process group gets SIGKILL from outside.
+    DriverKill,
+}

@@ -1,0 +1,3 @@
+//! Axes → cases, selection.
+
+pub mod case;

@@ -1,0 +1,1 @@
+//! Processes: the only place with `unsafe` and raw system calls.

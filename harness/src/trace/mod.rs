@@ -1,0 +1,182 @@
+//! The ordered, typed, timestamped record of one case: what every check, report and replay reads.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::contract::exit::{ExitStatus, StartFailure};
+use crate::contract::moment::Moment;
+use crate::contract::outcome::Outcome;
+use crate::contract::protocol::{KillSignal, SignalResult, Stream};
+use crate::contract::stage::{Program, Stage};
+
+/// Most bytes of one call's one stream that are kept for checks; the rest is counted only.
+pub const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Index of a call in [`Trace::calls`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallIndex(pub usize);
+
+/// The record of one case.
+#[derive(Debug, Clone, Default)]
+pub struct Trace {
+    /// All events, in the order in which they were seen.
+    pub events: Vec<TraceEvent>,
+    /// All calls, in the order in which they were started.
+    pub calls: Vec<CallRecord>,
+    /// The jobs (or raw call sequences) of the case, in the order of the case.
+    pub jobs: Vec<JobRecord>,
+    /// Processes found alive after the last call of the case and a grace, each with the call it descends from.
+    pub surviving_processes: Vec<SurvivingProcess>,
+    /// Files that the driver left outside its own temporary directory.
+    pub left_files: Vec<LeftFile>,
+    /// Longest delay between a due wake-up of the harness and its real one: how starved the machine was.
+    pub scheduling_delay_max: Duration,
+}
+
+/// One event of a trace.
+#[derive(Debug, Clone)]
+pub struct TraceEvent {
+    /// When.
+    pub at: Moment,
+    /// Which job of the case, from 0.
+    pub job: usize,
+    /// What.
+    pub kind: TraceEventKind,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum TraceEventKind {
+    /// A call was started.
+    CallStarted(CallIndex),
+    /// A call could not be started.
+    CallNotStarted(CallIndex, StartFailure),
+    /// A marker of a probe script was seen in a call's output.
+    Marker(CallIndex, Marker),
+    /// First byte of a stream.
+    FirstOutput(CallIndex, Stream),
+    /// The leader of a call exited.
+    LeaderExited(CallIndex, ExitStatus),
+    /// A pipe of a call was closed by its last holder.
+    PipeClosed(CallIndex, Stream),
+    /// The runner sent a signal to the call's group.
+    SignalSent(CallIndex, KillSignal, SignalResult),
+    /// Leader exited and both pipes closed.
+    CallEnded(CallIndex),
+    /// The runner gave up on the call.
+    CallAbandoned(CallIndex),
+    /// A stimulus of the scenario was applied, in words.
+    Stimulus(String),
+    /// The job was over.
+    JobFinished(Outcome),
+}
+
+/// A line printed by a probe script: `driver-conformance:<nonce>:<word>[:<number>]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Marker {
+    /// What it marks: `start`, `end`, `line` …
+    pub word: String,
+    /// Its number, if it has one.
+    pub number: Option<u64>,
+}
+
+/// What a driver printed on one stream of one call.
+#[derive(Debug, Clone, Default)]
+pub struct Capture {
+    /// The first [`CAPTURE_BYTES_MAX`] bytes.
+    pub bytes: Vec<u8>,
+    /// How many there were in all.
+    pub bytes_total: u64,
+}
+
+/// One call.
+#[derive(Debug, Clone)]
+pub struct CallRecord {
+    /// Which job of the case it belongs to, from 0.
+    pub job: usize,
+    /// Which program.
+    pub program: Program,
+    /// Which stage, for run calls.
+    pub stage: Option<Stage>,
+    /// How often this program with this stage was called in this job, from 1.
+    pub nth: u32,
+    /// Prepare attempt, from 1.
+    pub attempt: u32,
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Environment, complete.
+    pub environment: Vec<(String, String)>,
+    /// TMPDIR.
+    pub temp_dir: PathBuf,
+    /// Text of the script, for run calls.
+    pub script: Option<String>,
+    /// Nonce of the probe in the script, if it has one.
+    pub nonce: Option<String>,
+    /// What the probe in the script would do when run properly.
+    pub probe: Option<crate::plan::case::Probe>,
+    /// When it was started.
+    pub started: Moment,
+    /// Why it was not.
+    pub start_failure: Option<StartFailure>,
+    /// Process and process group.
+    pub pid: Option<u32>,
+    /// When the leader exited, and how.
+    pub leader_exit: Option<(Moment, ExitStatus)>,
+    /// When each pipe was closed.
+    pub stdout_closed: Option<Moment>,
+    /// When each pipe was closed.
+    pub stderr_closed: Option<Moment>,
+    /// When leader and pipes were done.
+    pub ended: Option<Moment>,
+    /// The runner stopped waiting.
+    pub abandoned: Option<Moment>,
+    /// Signals the runner (or the case, for `kill_driver`) sent to it.
+    pub signals: Vec<(Moment, KillSignal, SignalResult)>,
+    /// Standard output.
+    pub stdout: Capture,
+    /// Standard error.
+    pub stderr: Capture,
+    /// Markers seen on either stream, in order.
+    pub markers: Vec<(Moment, Marker)>,
+    /// `BUILD_EXIT_CODE_FILE` just before the start, if it existed (at most 64 KiB).
+    pub exit_code_file_before: Option<Vec<u8>>,
+    /// `BUILD_EXIT_CODE_FILE` right after the leader's exit, if it existed (at most 64 KiB).
+    pub exit_code_file_after: Option<Vec<u8>>,
+}
+
+/// One job of a case.
+#[derive(Debug, Clone)]
+pub struct JobRecord {
+    /// Id in GitLab.
+    pub job_id: u64,
+    /// How it ended; `None`: a raw call sequence, or the runner was killed.
+    pub outcome: Option<Outcome>,
+    /// Job log as the runner wrote it.
+    pub job_log: Vec<u8>,
+    /// Runner log, rendered as text lines.
+    pub runner_log: Vec<String>,
+}
+
+/// A process that outlived its case.
+#[derive(Debug, Clone)]
+pub struct SurvivingProcess {
+    /// Process id.
+    pub pid: u32,
+    /// Command line, or `still forking` if it could not be read.
+    pub command: String,
+    /// The call that made it, if known.
+    pub made_by: Option<CallIndex>,
+    /// It left the call's process group.
+    pub own_group: bool,
+}
+
+/// A file that outlived its case.
+#[derive(Debug, Clone)]
+pub struct LeftFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Unix mode bits.
+    pub mode: u32,
+    /// The call during which it appeared, if known.
+    pub made_by: Option<CallIndex>,
+}

@@ -1,0 +1,1 @@
+//! The scenarios of the suite as data, and their loader.
