@@ -1,1 +1,3 @@
 //! Engines turn (driver, case, profile) into a trace: `mock` with real processes, `simulation` with a virtual clock.
+
+pub mod simulation;
