@@ -1,1 +1,5 @@
 //! Engines turn (driver, case, profile) into a trace: `mock` with real processes, `simulation` with a virtual clock.
+
+pub mod directories;
+pub mod mock;
+mod stimuli;
