@@ -16,7 +16,11 @@ fn main() {
     let mut text = String::from("&[\n");
     for file in files {
         println!("cargo::rerun-if-changed={}", file.display());
-        let relative = file.strip_prefix(&root).expect("below the root").display().to_string();
+        let relative = file
+            .strip_prefix(&root)
+            .expect("below the root")
+            .display()
+            .to_string();
         writeln!(
             text,
             "    SourceFile {{ path: {relative:?}, text: include_str!({:?}) }},",
@@ -40,5 +44,6 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn is_scenario(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "toml")
+    path.extension()
+        .is_some_and(|extension| extension == "toml")
 }

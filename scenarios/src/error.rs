@@ -28,7 +28,11 @@ impl ScenarioError {
 
 /// The line, from 1, that holds the byte at `offset`.
 pub(crate) fn line_of(text: &str, offset: usize) -> usize {
-    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+    text.bytes()
+        .take(offset)
+        .filter(|byte| *byte == b'\n')
+        .count()
+        + 1
 }
 
 /// The first line that holds a word which `message` quotes; 1 if there is none. The typed model is read from values in

@@ -45,7 +45,9 @@ pub fn load() -> Result<Vec<Variant>, ScenarioError> {
 /// Reads one scenario file and multiplies it by its axes.
 pub fn parse(path: &str, text: &str) -> Result<Vec<Variant>, ScenarioError> {
     let document: toml::Table = toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(1, |span| error::line_of(text, span.start));
+        let line = error
+            .span()
+            .map_or(1, |span| error::line_of(text, span.start));
         ScenarioError::new(path, line, error.message(), "correct the TOML syntax")
     })?;
     let axes = substitute::axes(path, text, &document)?;
@@ -95,7 +97,10 @@ stage = "{stage}"
 does = { exit = "{code}" }
 "#;
         let variants = parse("cases/run/exit-code.toml", text).expect("valid");
-        let names: Vec<&str> = variants.iter().map(|variant| variant.name.as_str()).collect();
+        let names: Vec<&str> = variants
+            .iter()
+            .map(|variant| variant.name.as_str())
+            .collect();
         assert_eq!(
             names,
             [
@@ -124,7 +129,10 @@ does = { exit = "{code}" }
     fn a_placeholder_without_axis_is_an_error() {
         let text = "about = \"x\"\n[job]\n[[probe]]\nstage = \"{stag}\"\ndoes = {}\n";
         let error = parse("cases/run/typo.toml", text).expect_err("no such axis");
-        assert!(error.to_string().starts_with("cases/run/typo.toml:4: "), "{error}");
+        assert!(
+            error.to_string().starts_with("cases/run/typo.toml:4: "),
+            "{error}"
+        );
     }
 
     #[test]

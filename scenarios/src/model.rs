@@ -43,7 +43,8 @@ impl TryFrom<toml::Value> for OneOrMany {
             toml::Value::Array(_) => value.try_into(),
             one => one.try_into().map(|job| vec![job]),
         };
-        jobs.map(Self).map_err(|error: toml::de::Error| error.message().to_owned())
+        jobs.map(Self)
+            .map_err(|error: toml::de::Error| error.message().to_owned())
     }
 }
 
@@ -189,11 +190,30 @@ impl TryFrom<toml::Value> for Call {
 
     fn try_from(value: toml::Value) -> Result<Self, String> {
         if let toml::Value::String(call) = value {
-            return Ok(Self { job: None, call, new_attempt: false, without_job_env: false, does: None });
+            return Ok(Self {
+                job: None,
+                call,
+                new_attempt: false,
+                without_job_env: false,
+                does: None,
+            });
         }
-        let CallTable { job, call, new_attempt, without_job_env, does } =
-            value.try_into().map_err(|error: toml::de::Error| error.message().to_owned())?;
-        Ok(Self { job, call, new_attempt, without_job_env, does })
+        let CallTable {
+            job,
+            call,
+            new_attempt,
+            without_job_env,
+            does,
+        } = value
+            .try_into()
+            .map_err(|error: toml::de::Error| error.message().to_owned())?;
+        Ok(Self {
+            job,
+            call,
+            new_attempt,
+            without_job_env,
+            does,
+        })
     }
 }
 

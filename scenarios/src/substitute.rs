@@ -12,7 +12,9 @@ pub(crate) type Values = Vec<(String, Value)>;
 
 /// The axes of a scenario document.
 pub(crate) fn axes(path: &str, text: &str, document: &Table) -> Result<Vec<Axis>, ScenarioError> {
-    let Some(axes) = document.get("axes") else { return Ok(Vec::new()) };
+    let Some(axes) = document.get("axes") else {
+        return Ok(Vec::new());
+    };
     let wrong = |word: &str| {
         let line = line_of(text, text.find(word).unwrap_or(0));
         let problem = format!("`{word}` must hold a list of values");
@@ -75,7 +77,12 @@ pub(crate) fn fill(
     Ok(filled)
 }
 
-fn fill_value(path: &str, text: &str, value: &Value, values: &Values) -> Result<Value, ScenarioError> {
+fn fill_value(
+    path: &str,
+    text: &str,
+    value: &Value,
+    values: &Values,
+) -> Result<Value, ScenarioError> {
     match value {
         Value::String(string) => fill_string(path, text, string, values),
         Value::Array(items) => items
@@ -88,12 +95,24 @@ fn fill_value(path: &str, text: &str, value: &Value, values: &Values) -> Result<
     }
 }
 
-fn fill_string(path: &str, text: &str, string: &str, values: &Values) -> Result<Value, ScenarioError> {
-    let Some(word) = placeholder(string) else { return Ok(Value::String(string.to_owned())) };
+fn fill_string(
+    path: &str,
+    text: &str,
+    string: &str,
+    values: &Values,
+) -> Result<Value, ScenarioError> {
+    let Some(word) = placeholder(string) else {
+        return Ok(Value::String(string.to_owned()));
+    };
     let Some((_, value)) = values.iter().find(|(name, _)| name == word) else {
         let line = line_of(text, text.find(&format!("{{{word}}}")).unwrap_or(0));
         let problem = format!("`{{{word}}}` is not an axis of this scenario");
-        return Err(ScenarioError::new(path, line, &problem, "name it under [axes]"));
+        return Err(ScenarioError::new(
+            path,
+            line,
+            &problem,
+            "name it under [axes]",
+        ));
     };
     if string.len() == word.len() + 2 {
         return Ok(meant(value));
@@ -106,7 +125,10 @@ fn fill_string(path: &str, text: &str, string: &str, values: &Values) -> Result<
 fn placeholder(string: &str) -> Option<&str> {
     string.split('{').skip(1).find_map(|rest| {
         let (word, _) = rest.split_once('}')?;
-        let is_word = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_word = !word.is_empty()
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_');
         is_word.then_some(word)
     })
 }
