@@ -410,3 +410,8 @@ pub(crate) fn config_objects(
         })
         .collect()
 }
+
+/// The runner lived as long as the call, so that what became of the pipes is the driver's doing.
+pub(crate) fn undisturbed_pipes(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+    !runner_died_during(case, trace, index)
+}

@@ -44,7 +44,6 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::checks::testing::Scene;
     use crate::contract::exit::StartFailure;
     use crate::contract::stage::Program;

@@ -53,7 +53,6 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::checks::testing::{BUILD_FAILURE, SYSTEM_FAILURE, Scene, exits};
 
     const ID: &str = "exit-code/code-file-written";

@@ -54,7 +54,6 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::checks::testing::{SYSTEM_FAILURE, Scene, exits};
 
     const ID: &str = "exit-code/success-without-running";
