@@ -3,5 +3,8 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(code) = driver_conformance::process::supervisor::run_if_requested() {
+        return code;
+    }
     driver_conformance::cli::main()
 }

@@ -1,3 +1,6 @@
 //! Engines turn (driver, case, profile) into a trace: `mock` with real processes, `simulation` with a virtual clock.
 
+pub mod directories;
+pub mod mock;
 pub mod simulation;
+mod stimuli;

@@ -1,5 +1,7 @@
 //! The ordered, typed, timestamped record of one case: what every check, report and replay reads.
 
+pub mod marker;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +13,18 @@ use crate::contract::stage::{Program, Stage};
 
 /// Most bytes of one call's one stream that are kept for checks; the rest is counted only.
 pub const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Most bytes of an exit-code file that are kept for checks.
+pub const EXIT_CODE_FILE_BYTES_MAX: usize = 64 * 1024;
+
+/// Most markers of one call that are kept; a driver that repeats a script's output for ever must not fill the memory.
+pub const MARKERS_MAX: usize = 100_000;
+
+/// Most bytes of one job's log that are kept; the emulated runner's own limit is 4 MiB by default (B14).
+pub const JOB_LOG_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Most files that are listed as left by one case.
+pub const LEFT_FILES_MAX: usize = 10_000;
 
 /// Index of a call in [`Trace::calls`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,12 +45,44 @@ pub struct Trace {
     pub left_files: Vec<LeftFile>,
     /// Longest delay between a due wake-up of the harness and its real one: how starved the machine was.
     pub scheduling_delay_max: Duration,
+    /// The harness ended the case before its jobs were over; `None`: they ended by themselves.
+    pub aborted: Option<Abortion>,
+    /// Processes that could not be killed at the end, because they belong to another user or hang in the kernel.
+    pub unkillable_processes: Vec<i32>,
+}
+
+/// Why the harness ended a case early, and killed what was alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Abortion {
+    /// The case took longer than its budget.
+    CaseBudget(Duration),
+    /// The harness was asked to stop and the driver's cleanup was given its chance.
+    Interrupted,
+    /// The supervisor of a job ended, perhaps because the driver killed its parent.
+    SupervisorDied {
+        /// Which job of the case, from 0.
+        job: usize,
+    },
+}
+
+impl std::fmt::Display for Abortion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::CaseBudget(budget) => {
+                write!(formatter, "the case took longer than its budget of {:.1} s", budget.as_secs_f64())
+            }
+            Self::Interrupted => formatter.write_str("the harness was asked to stop"),
+            Self::SupervisorDied { job } => {
+                write!(formatter, "the process that supervised job {job} was killed")
+            }
+        }
+    }
 }
 
 /// One event of a trace.
 #[derive(Debug, Clone)]
 pub struct TraceEvent {
-    /// When.
+    /// When, since the start of the case (all jobs of a case share this clock, also in [`CallRecord`]).
     pub at: Moment,
     /// Which job of the case, from 0.
     pub job: usize,
@@ -67,6 +113,8 @@ pub enum TraceEventKind {
     CallAbandoned(CallIndex),
     /// A stimulus of the scenario was applied, in words.
     Stimulus(String),
+    /// The harness ended the case early.
+    Aborted(Abortion),
     /// The job was over.
     JobFinished(Outcome),
 }
@@ -160,7 +208,7 @@ pub struct JobRecord {
 /// A process that outlived its case.
 #[derive(Debug, Clone)]
 pub struct SurvivingProcess {
-    /// Process id.
+    /// Process id; 0 if it forked on too quickly to be caught.
     pub pid: u32,
     /// Command line, or `still forking` if it could not be read.
     pub command: String,
@@ -175,7 +223,7 @@ pub struct SurvivingProcess {
 pub struct LeftFile {
     /// Where.
     pub path: PathBuf,
-    /// Unix mode bits.
+    /// `st_mode`: type and permission bits.
     pub mode: u32,
     /// The call during which it appeared, if known.
     pub made_by: Option<CallIndex>,

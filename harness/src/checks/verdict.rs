@@ -1,0 +1,1 @@
+//! From deviations in cases to the verdict of a run.

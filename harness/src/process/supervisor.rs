@@ -1,0 +1,320 @@
+//! The supervisor process: starts the calls of one job, reaps and names all their descendants, dies with the harness.
+//!
+//! It is single-threaded and sleeps unless there is something to do. It owns nothing but the processes below it: the
+//! pipes of a call go to the harness as descriptors, and its own copies are closed at once, or the harness would never
+//! see their end.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::kill::{Reaped, kill_descendants, reap, signal_group};
+use super::lineage::Lineage;
+use super::signals::{ChildSignals, close_inherited_descriptors, ignore_stop_signals};
+use super::spawn::{Standard, spawn};
+use super::tree;
+use super::wire::{
+    Ending, Inbox, Message, Received, Request, StartOrder, Survivor, encode, send, wait_ready,
+};
+
+/// The hidden first argument that makes this executable a supervisor.
+pub const ARGUMENT: &str = "__supervise";
+
+/// How often the process tree is looked at while calls or their descendants are alive.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// How often survivors are counted during the grace at the end.
+const GRACE_LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// How long the harness may leave a report unread before it is taken for dead.
+const REPORT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Becomes a supervisor if this process was started as one; returns its exit code then. Must be called first thing in
+/// `main`: it closes descriptors above 2.
+pub fn run_if_requested() -> Option<ExitCode> {
+    let argument = std::env::args_os().nth(1)?;
+    if argument != OsStr::new(ARGUMENT) {
+        return None;
+    }
+    close_inherited_descriptors();
+    let served = Supervisor::new().and_then(Supervisor::serve);
+    Some(match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+/// A call that was started.
+#[derive(Debug, Clone, Copy)]
+struct Leader {
+    pid: i32,
+    running: bool,
+}
+
+/// Whether to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Continue,
+    Exit,
+}
+
+#[derive(Debug)]
+struct Supervisor {
+    socket: OwnedFd,
+    null: OwnedFd,
+    signals: ChildSignals,
+    own_pid: i32,
+    inbox: Inbox,
+    calls: HashMap<u32, Leader>,
+    leaders: HashMap<i32, u32>,
+    lineage: Lineage,
+    /// There was a descendant besides the leaders when last looked.
+    has_others: bool,
+}
+
+impl Supervisor {
+    fn new() -> io::Result<Self> {
+        ignore_stop_signals();
+        // An own session: a driver has no terminal, and cannot join a process group outside (`kill_descendants`).
+        rustix::process::setsid()?;
+        let own_pid = rustix::process::getpid();
+        rustix::process::set_child_subreaper(Some(own_pid))?;
+        let signals = ChildSignals::new()?;
+        let null = rustix::fs::open("/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self {
+            socket: rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?,
+            null,
+            signals,
+            own_pid: own_pid.as_raw_nonzero().get(),
+            inbox: Inbox::default(),
+            calls: HashMap::new(),
+            leaders: HashMap::new(),
+            lineage: Lineage::default(),
+            has_others: false,
+        })
+    }
+
+    /// Serves the harness until it says `Finish` or is gone; then nothing below this process is alive.
+    fn serve(mut self) -> io::Result<()> {
+        loop {
+            let served = self.serve_once();
+            match served {
+                Ok(Next::Continue) => {}
+                Ok(Next::Exit) => return Ok(()),
+                Err(error) => {
+                    // Whatever broke, no process may be left.
+                    kill_descendants(&self.signals);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn serve_once(&mut self) -> io::Result<Next> {
+        let patience = self.something_lives().then_some(LOOK_INTERVAL);
+        let mut watched = [
+            PollFd::new(&self.signals, PollFlags::IN),
+            PollFd::new(&self.socket, PollFlags::IN),
+        ];
+        let ready = wait_ready(&mut watched, patience)?;
+        let child_ended = !watched[0].revents().is_empty();
+        let harness_spoke = !watched[1].revents().is_empty();
+        if ready == 0 {
+            self.look(&[]);
+        }
+        if child_ended {
+            self.reap_all()?;
+        }
+        if harness_spoke {
+            return self.listen();
+        }
+        Ok(Next::Continue)
+    }
+
+    fn something_lives(&self) -> bool {
+        self.has_others || self.calls.values().any(|leader| leader.running)
+    }
+
+    fn listen(&mut self) -> io::Result<Next> {
+        match self.inbox.receive(self.socket.as_fd())? {
+            Received::Nothing => return Ok(Next::Continue),
+            Received::Closed => {
+                kill_descendants(&self.signals);
+                return Ok(Next::Exit);
+            }
+            Received::Data => {}
+        }
+        while let Some(request) = self.inbox.next::<Request>()? {
+            match request {
+                Request::Start(order) => self.start(&order)?,
+                Request::Signal { call, signal } => self.signal(call, signal)?,
+                Request::Finish { grace_ms } => {
+                    self.finish(Duration::from_millis(grace_ms))?;
+                    return Ok(Next::Exit);
+                }
+            }
+        }
+        Ok(Next::Continue)
+    }
+
+    fn report(&self, message: &Message) -> io::Result<()> {
+        send(self.socket.as_fd(), &encode(message)?, &[], REPORT_PATIENCE)
+    }
+
+    fn start(&mut self, order: &StartOrder) -> io::Result<()> {
+        // What lives before this call does not come from it.
+        if self.has_others {
+            self.look(&[]);
+        }
+        let call = order.call;
+        let (stdout_read, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (stderr_read, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
+        let standard = Standard {
+            stdin: self.null.as_fd(),
+            stdout: stdout.as_fd(),
+            stderr: stderr.as_fd(),
+        };
+        match spawn(order, standard) {
+            Ok(pid) => {
+                drop((stdout, stderr));
+                self.calls.insert(call, Leader { pid, running: true });
+                self.leaders.insert(pid, call);
+                self.lineage.started(call, pid);
+                send(
+                    self.socket.as_fd(),
+                    &encode(&Message::Started { call, pid })?,
+                    &[stdout_read.as_fd(), stderr_read.as_fd()],
+                    REPORT_PATIENCE,
+                )
+            }
+            Err(errno) => self.report(&Message::NotStarted { call, errno }),
+        }
+    }
+
+    fn reap_all(&mut self) -> io::Result<()> {
+        self.signals.drain();
+        let mut ended = Vec::new();
+        let mut children_left = true;
+        loop {
+            match reap() {
+                Reaped::Child(pid, ending) => {
+                    ended.extend(self.lineage.call_of(pid));
+                    self.leader_ended(pid, ending)?;
+                }
+                Reaped::NoneEnded => break,
+                Reaped::NoChildren => {
+                    children_left = false;
+                    break;
+                }
+            }
+        }
+        if children_left {
+            self.look(&ended);
+        } else {
+            self.has_others = false;
+        }
+        Ok(())
+    }
+
+    fn leader_ended(&mut self, pid: i32, ending: Ending) -> io::Result<()> {
+        let Some(call) = self.leaders.remove(&pid) else {
+            return Ok(());
+        };
+        if let Some(leader) = self.calls.get_mut(&call) {
+            leader.running = false;
+        }
+        self.report(&Message::Exited { call, ending })
+    }
+
+    /// Looks at the process tree and notes which call each descendant comes from.
+    fn look(&mut self, ended: &[u32]) -> Vec<tree::Process> {
+        let picture = tree::descendants(self.own_pid);
+        let running: Vec<u32> = self.leaders.values().copied().collect();
+        self.lineage.observe(&picture, ended, &running);
+        self.has_others = picture.len() > running.len();
+        picture
+    }
+
+    /// Signals the group of a call. Once its leader is reaped the number of the group may belong to strangers, so it is
+    /// used only while a descendant is seen in it.
+    fn signal(&mut self, call: u32, signal: i32) -> io::Result<()> {
+        let errno = match self.calls.get(&call).copied() {
+            None => Errno::SRCH.raw_os_error(),
+            Some(leader) if leader.running => signal_group(leader.pid, signal),
+            Some(leader) => {
+                let members = self.look(&[]);
+                if members.iter().any(|process| process.group == leader.pid) {
+                    signal_group(leader.pid, signal)
+                } else {
+                    Errno::SRCH.raw_os_error()
+                }
+            }
+        };
+        self.report(&Message::Signalled { call, signal, errno })
+    }
+
+    /// Names what is alive after the grace, kills it, and says so.
+    fn finish(&mut self, grace: Duration) -> io::Result<()> {
+        let survivors = self.survivors_after(grace)?;
+        self.report(&Message::Survivors(survivors))?;
+        let unkillable = kill_descendants(&self.signals);
+        self.report(&Message::Gone { unkillable })
+    }
+
+    fn survivors_after(&mut self, grace: Duration) -> io::Result<Vec<Survivor>> {
+        let deadline = Instant::now() + grace;
+        loop {
+            self.reap_all()?;
+            if !self.something_lives() {
+                return Ok(Vec::new());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(self.name_survivors());
+            }
+            let mut watched = [
+                PollFd::new(&self.signals, PollFlags::IN),
+                PollFd::new(&self.socket, PollFlags::RDHUP),
+            ];
+            wait_ready(&mut watched, Some(left.min(GRACE_LOOK_INTERVAL)))?;
+            // The harness is gone, or does not want to know any more.
+            if watched[1].revents().intersects(PollFlags::HUP | PollFlags::RDHUP) {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    fn name_survivors(&mut self) -> Vec<Survivor> {
+        let picture = self.look(&[]);
+        let mut survivors: Vec<Survivor> = picture
+            .iter()
+            .filter(|process| !process.zombie)
+            .map(|process| {
+                let call = self.lineage.call_of(process.pid);
+                let group = call.and_then(|call| self.calls.get(&call)).map(|call| call.pid);
+                Survivor {
+                    pid: process.pid,
+                    command: tree::command_line(process.pid),
+                    call,
+                    own_group: group != Some(process.group),
+                }
+            })
+            .collect();
+        // There are descendants, but each was gone before it could be looked at.
+        if survivors.is_empty() && !matches!(reap(), Reaped::NoChildren) {
+            survivors.push(Survivor {
+                pid: 0,
+                command: tree::STILL_FORKING.to_owned(),
+                call: self.lineage.latest(),
+                own_group: false,
+            });
+        }
+        survivors
+    }
+}
