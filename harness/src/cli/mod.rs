@@ -19,9 +19,11 @@ use std::fmt::Write as _;
 use std::panic::catch_unwind;
 use std::process;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use driver_conformance_reports::model::ExitCode;
 
+use crate::driver::Problem;
 use crate::suite;
 
 pub use driver_arguments::DriverArguments;
@@ -33,12 +35,7 @@ pub use output::{ColorWhen, Output};
 /// PATH is a directory with the programs config, prepare, run and cleanup (only run is required), one executable that
 /// takes these words as its first argument, or a runner's config.toml.
 #[derive(Debug, Parser)]
-#[command(
-    name = "driver-conformance",
-    version,
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true
-)]
+#[command(name = "driver-conformance", version, disable_help_subcommand = true)]
 struct CommandLine {
     #[command(subcommand)]
     command: Option<Command>,
@@ -47,7 +44,7 @@ struct CommandLine {
     run: run::Arguments,
 
     /// Colour of the output; `NO_COLOR` is honoured
-    #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true, value_name = "WHEN")]
+    #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true, value_name = "WHEN", help_heading = "Output")]
     color: ColorWhen,
 }
 
@@ -87,20 +84,51 @@ fn run_arguments(arguments: Vec<OsString>) -> u8 {
         Err(error) => return print_clap_error(&error),
     };
     let mut output = Output::new(command_line.color);
-    let suite = suite::builtin();
-    let result = match command_line.command {
-        None => run::execute(&command_line.run, &suite, &mut output),
-        Some(Command::List(arguments)) => list::execute(&arguments, &suite, &mut output),
-        Some(Command::Show(arguments)) => show::execute(&arguments, &suite, &mut output),
-        Some(Command::Emulate(arguments)) => emulate::execute(&arguments, &mut output),
-        Some(Command::Job(arguments)) => job::execute(&arguments, &mut output),
-    };
+    let result = refuse_mixed(&matches).and_then(|()| dispatch(&command_line, &mut output));
     match result {
         Ok(code) => code,
         Err(error) => {
             output.error(&error);
             error.exit_code()
         }
+    }
+}
+
+/// Options of the default command in front of a subcommand would be silently ignored. Clap's own setting for this takes
+/// every subcommand behind an option, also behind `--color`, for a path.
+fn refuse_mixed(matches: &ArgMatches) -> Result<(), ExpectedError> {
+    let Some(subcommand) = matches.subcommand_name() else {
+        return Ok(());
+    };
+    let command = CommandLine::command();
+    let given = command.get_arguments().find(|argument| {
+        let id = argument.get_id().as_str();
+        id != "color" && matches.value_source(id) == Some(ValueSource::CommandLine)
+    });
+    let Some(argument) = given else {
+        return Ok(());
+    };
+    let name = match argument.get_long() {
+        Some(long) => format!("--{long}"),
+        None => "PATH".to_owned(),
+    };
+    let problem = Problem::new(
+        format!("{name} belongs to a run of the suite, but `{subcommand}` is a subcommand"),
+        format!(
+            "write what is for `{subcommand}` behind it; a driver of this name is ./{subcommand}"
+        ),
+    );
+    Err(problem.into())
+}
+
+fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, ExpectedError> {
+    let suite = suite::builtin();
+    match &command_line.command {
+        None => run::execute(&command_line.run, &suite, output),
+        Some(Command::List(arguments)) => list::execute(arguments, &suite, output),
+        Some(Command::Show(arguments)) => show::execute(arguments, &suite, output),
+        Some(Command::Emulate(arguments)) => emulate::execute(arguments, output),
+        Some(Command::Job(arguments)) => job::execute(arguments, output),
     }
 }
 

@@ -53,6 +53,18 @@ impl Output {
         }
     }
 
+    /// Streams that are kept, without colour.
+    #[cfg(test)]
+    pub(super) fn captured(out: impl Write + 'static, err: impl Write + 'static) -> Self {
+        Self {
+            out: Box::new(out),
+            out_color: false,
+            err: Box::new(err),
+            err_color: false,
+            out_taken: false,
+        }
+    }
+
     /// Keeps standard output for a report.
     pub fn keep_out_for_report(&mut self) {
         self.out_taken = true;

@@ -116,7 +116,8 @@ impl Lines {
 impl Progress for Lines {
     fn started(&mut self, cases: usize) {
         self.total = cases;
-        Self::line(&format!("running {cases} cases"));
+        let noun = if cases == 1 { "case" } else { "cases" };
+        Self::line(&format!("running {cases} {noun}"));
     }
 
     fn case_finished(&mut self, case: &FinishedCase<'_>) {

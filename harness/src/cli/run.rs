@@ -69,6 +69,16 @@ pub(super) fn execute(
 ) -> Result<u8, ExpectedError> {
     let interruption = Interruption::default();
     signals::listen(&interruption)?;
+    run(arguments, suite, interruption, output)
+}
+
+/// The same with an interruption from anywhere.
+fn run(
+    arguments: &Arguments,
+    suite: &dyn Suite,
+    interruption: Interruption,
+    output: &mut Output,
+) -> Result<u8, ExpectedError> {
     let Some(path) = &arguments.path else {
         return Err(ExpectedError::Usage(Problem::new(
             "no driver is given",
@@ -186,3 +196,6 @@ impl Arguments {
         self.reports.iter().map(ReportTarget::open).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

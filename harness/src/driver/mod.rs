@@ -268,3 +268,6 @@ fn digest_paths(driver: &Driver, absolute: &Path) -> Vec<PathBuf> {
     }
     paths
 }
+
+#[cfg(test)]
+mod tests;

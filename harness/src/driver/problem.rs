@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use driver_conformance_reports::text::visible_line;
 
 /// A text file that was read, kept so that problems can point into it.
@@ -117,20 +117,21 @@ impl Problem {
         } else {
             Renderer::plain()
         };
-        let mut group =
-            level
-                .primary_title(visible_line(&self.message))
-                .elements(self.excerpt.iter().map(|excerpt| {
-                    Snippet::source(&*excerpt.file.text)
-                        .path(excerpt.file.path.display().to_string())
-                        .annotation(
-                            AnnotationKind::Primary
-                                .span(excerpt.span.clone())
-                                .label(visible_line(&excerpt.label)),
-                        )
-                }));
-        group = group.element(Level::HELP.message(visible_line(&self.remedy)));
-        renderer.render(&[group])
+        let title = level.primary_title(visible_line(&self.message));
+        let remedy = visible_line(&self.remedy);
+        let Some(excerpt) = &self.excerpt else {
+            let help = Group::with_title(Level::HELP.secondary_title(remedy));
+            // Rendered apart: together they get an empty margin between them, as if there were an excerpt.
+            let title = renderer.render(&[Group::with_title(title)]);
+            return format!("{title}\n{}", renderer.render(&[help]));
+        };
+        let annotation = AnnotationKind::Primary
+            .span(excerpt.span.clone())
+            .label(visible_line(&excerpt.label));
+        let snippet = Snippet::source(&*excerpt.file.text)
+            .path(excerpt.file.path.display().to_string())
+            .annotation(annotation);
+        renderer.render(&[title.element(snippet).element(Level::HELP.message(remedy))])
     }
 }
 
