@@ -149,12 +149,7 @@ pub struct GlobalConfig {
 
 impl Default for GlobalConfig {
     fn default() -> Self {
-        Self {
-            concurrent: 1,
-            check_interval: 3,
-            shutdown_timeout: 0,
-            log_level: "info".into(),
-        }
+        Self { concurrent: 1, check_interval: 3, shutdown_timeout: 0, log_level: "info".into() }
     }
 }
 

@@ -62,15 +62,9 @@ pub struct ExitCodes {
 
 impl ExitCodes {
     /// What GitLab Runner sets.
-    pub const RUNNER: Self = Self {
-        build_failure: 1,
-        system_failure: 2,
-    };
+    pub const RUNNER: Self = Self { build_failure: 1, system_failure: 2 };
     /// What strict cases set.
-    pub const STRICT: Self = Self {
-        build_failure: 73,
-        system_failure: 74,
-    };
+    pub const STRICT: Self = Self { build_failure: 73, system_failure: 74 };
 }
 
 /// Most bytes of the exit-code file's first line that count; a longer line is a parse failure (G3).

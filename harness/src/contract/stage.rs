@@ -159,10 +159,7 @@ impl Stage {
                 "Cleaning up project directory and file based variables".into()
             }
             Self::Step(_) | Self::Unknown(_) => {
-                format!(
-                    "Executing \"{}\" stage of the job script",
-                    self.section_name()
-                )
+                format!("Executing \"{}\" stage of the job script", self.section_name())
             }
         }
     }
