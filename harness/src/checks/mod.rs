@@ -1,4 +1,17 @@
 //! The checks: one file, one pure function from the trace of a case to findings.
+//!
+//! A check is the file `<theme>/<name>.rs`: its theme is its category, its path is its id, its head comment is its data
+//! sheet, and its function `examine` looks at one case. `build.rs` finds the files and writes the registry, so adding a
+//! check touches nothing else. (Since no `mod` line names these files, `cargo fmt` does not see them: `.ci/run` calls
+//! rustfmt on all files.)
+//!
+//! Rules for a check: it returns all deviations, not the first; it names the call to blame; it prefers logical evidence
+//! over time; it is silent where a sound driver could show the same.
+
+pub(crate) mod evidence;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod verdict;
 
 use crate::plan::case::Case;
 use crate::trace::{CallIndex, Trace};
@@ -71,6 +84,7 @@ pub enum Level {
 }
 
 /// A check: its data sheet and its function.
+#[derive(Debug)]
 pub struct Check {
     /// `theme/kebab-name`, never a number.
     pub id: &'static str,
@@ -84,6 +98,8 @@ pub struct Check {
     pub requirement: &'static str,
     /// Why it matters to users: what goes wrong in production.
     pub why: &'static str,
+    /// How drivers usually come to break it.
+    pub broken_by: &'static str,
     /// What to change in the driver.
     pub fix: &'static str,
     /// Looks at one case. `None`: this case says nothing about it.
@@ -105,4 +121,50 @@ pub struct Deviation {
     pub evidence: (usize, usize),
     /// The deviation was judged by time on a machine too busy to tell.
     pub inconclusive: bool,
+}
+
+/// All checks, sorted by id.
+pub fn all() -> &'static [&'static Check] {
+    registry::ALL
+}
+
+/// The check with this id.
+pub fn by_id(id: &str) -> Option<&'static Check> {
+    all().iter().copied().find(|check| check.id == id)
+}
+
+/// What `build.rs` found: one module per check and the list of their data sheets.
+mod registry {
+    include!(concat!(env!("OUT_DIR"), "/checks.rs"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_sorted() {
+        let ids: Vec<&str> = all().iter().map(|check| check.id).collect();
+        assert!(ids.windows(2).all(|pair| pair[0] < pair[1]), "{ids:?}");
+    }
+
+    #[test]
+    fn the_theme_of_an_id_is_its_category() {
+        for check in all() {
+            assert!(
+                check.id.starts_with(&format!("{}/", check.category.name())),
+                "{}",
+                check.id
+            );
+        }
+    }
+
+    #[test]
+    fn every_scenario_names_checks_that_exist() {
+        for variant in driver_conformance_scenarios::load().expect("valid scenarios") {
+            for id in &variant.scenario.only_checks {
+                assert!(by_id(id).is_some(), "{}: no check {id}", variant.name);
+            }
+        }
+    }
 }

@@ -18,6 +18,10 @@ pub struct Case {
     pub jobs: Vec<CaseJob>,
     /// How the jobs of the case follow each other.
     pub order: JobOrder,
+    /// Ids of the checks that may judge this case; empty: all of them.
+    pub only_checks: Vec<String>,
+    /// How long it should take with a driver as quick as calibrated: what a budget and the order of cases go by.
+    pub estimate: Duration,
 }
 
 /// How the jobs of a case follow each other.
@@ -27,6 +31,9 @@ pub enum JobOrder {
     Sequential,
     /// All start together.
     Concurrent,
+    /// The jobs take turns, one call each, in the order of the case, and never are two calls alive at once; a job with no
+    /// calls left is passed over. Only for raw call sequences: the interleaving is then the same on every machine.
+    Turns,
 }
 
 /// One job of a case.
@@ -46,7 +53,9 @@ pub struct CaseJob {
     pub exit_codes: ExitCodes,
     /// What the script of each stage does; a stage that is absent has [`Probe::default`].
     pub probes: BTreeMap<Stage, Probe>,
-    /// CI variables beyond the usual ones.
+    /// The environment that the runner itself has.
+    pub host_environment: HostEnvironment,
+    /// CI variables beyond the usual ones; one of these replaces a usual one of the same name.
     pub variables: Vec<(String, String)>,
     /// `image.name` of the job.
     pub image: Option<String>,
@@ -56,8 +65,18 @@ pub struct CaseJob {
     pub stimuli: Vec<Stimulus>,
 }
 
+/// The environment that the runner itself has, which every call inherits (B5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HostEnvironment {
+    /// PATH, HOME, USER, LANG, and a PWD that is not the working directory.
+    #[default]
+    Usual,
+    /// PATH alone, as under a bare service manager.
+    Minimal,
+}
+
 /// What calls are made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sequence {
     /// A job as the runner does it, with these parts.
     Job(JobShape),
@@ -67,6 +86,10 @@ pub enum Sequence {
 }
 
 /// Which optional stages a job has.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each optional stage is there or not, independent of the others"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobShape {
     /// Names of user steps, in order; usually `script`, sometimes `release` after it.
@@ -94,6 +117,8 @@ pub struct PlannedCall {
     pub new_attempt: bool,
     /// Withhold `job_env` from this call, as after a failed config.
     pub without_job_env: bool,
+    /// What its script does, instead of what [`CaseJob::probes`] says for the stage.
+    pub probe: Option<Probe>,
 }
 
 /// What the script of a stage does when a driver runs it properly. It always prints `start` first, and `end` before it
@@ -136,14 +161,16 @@ pub enum ProbeOutput {
     None,
     /// This many numbered marker lines (`line`) on stdout and as many on stderr (`error-line`).
     Lines(u32),
-    /// One last marker (`unterminated`) without a newline.
+    /// One last marker (`unterminated`) without a newline, after `end`.
     Unterminated,
-    /// Bytes that are not UTF-8, between two markers.
+    /// Bytes that are not UTF-8 ([`super::probe::BINARY_BYTES`]), between the markers `binary-start` and `binary-end`.
     Binary,
+    /// The marker `line` with number 1, a pause of one second, the marker `line` with number 2.
+    Paced,
 }
 
 /// Something that happens to a job.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stimulus {
     /// When.
     pub when: Trigger,
@@ -152,7 +179,7 @@ pub struct Stimulus {
 }
 
 /// What a stimulus waits for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
     /// A call of this program and stage has started and `delay` has passed since.
     CallStarted {
@@ -185,6 +212,8 @@ pub enum StimulusAction {
     RunnerTerm,
     /// The runner process dies: all pipes to the driver break, nobody is signalled, no cleanup.
     RunnerKill,
+    /// The driver's process group gets SIGTERM from outside; no SIGKILL follows.
+    DriverTerm,
     /// The driver's process group gets SIGKILL from outside.
     DriverKill,
 }

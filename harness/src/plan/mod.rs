@@ -1,3 +1,135 @@
-//! Axes → cases, selection.
+//! What is run: scenarios times axes → cases, their order, and a selection of them.
 
 pub mod case;
+mod expand;
+pub mod patience;
+pub mod probe;
+pub mod seed;
+pub mod select;
+
+use std::time::Duration;
+
+use driver_conformance_scenarios::ScenarioError;
+
+use crate::contract::config::RunnerConfig;
+use case::Case;
+
+/// What a case needs and no scenario says: the same for all drivers, except for the calibration.
+#[derive(Debug, Clone)]
+pub struct CaseDefaults {
+    /// Settings of the runner; [`patience`] replaces the timeouts.
+    pub runner: RunnerConfig,
+    /// How long the driver's calls take when nothing is in the way.
+    pub calibration: Calibration,
+    /// CI variables of every job.
+    pub variables: Vec<(String, String)>,
+    /// `image.name` of every job that does not say otherwise.
+    pub image: Option<String>,
+    /// `services[].name` of every job that does not say otherwise.
+    pub services: Vec<String>,
+}
+
+/// The longest nominal call of each program of the driver under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Calibration {
+    /// Of `config_exec`.
+    pub config: Duration,
+    /// Of `prepare_exec`.
+    pub prepare: Duration,
+    /// Of `run_exec` with a script that does nothing.
+    pub run: Duration,
+    /// Of `cleanup_exec`.
+    pub cleanup: Duration,
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A scenario file is wrong.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// A scenario file is well-formed but makes no sense.
+    #[error("case {case}: {problem}")]
+    Senseless {
+        /// Name of the case.
+        case: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A pattern is no glob.
+    #[error("`{pattern}` is not a valid pattern: {problem}")]
+    BadPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A pattern selects nothing.
+    #[error("`{pattern}` matches no case; {}", near_text(near))]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// Names that come near.
+        near: Vec<String>,
+    },
+}
+
+fn near_text(near: &[String]) -> String {
+    if near.is_empty() {
+        "`driver-conformance list` shows all names".to_owned()
+    } else {
+        format!("near names: {}", near.join(", "))
+    }
+}
+
+/// All cases, the longest first: with several workers, a long case that begins last would keep all others waiting.
+pub fn load_cases(defaults: &CaseDefaults) -> Result<Vec<Case>, PlanError> {
+    let mut cases = driver_conformance_scenarios::load()?
+        .iter()
+        .map(|variant| expand::case(variant, defaults))
+        .collect::<Result<Vec<_>, _>>()?;
+    cases.sort_by(|a, b| {
+        b.estimate
+            .cmp(&a.estimate)
+            .then_with(|| a.name.cmp(&b.name))
+    });
+    Ok(cases)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    pub(super) fn defaults() -> CaseDefaults {
+        CaseDefaults {
+            runner: RunnerConfig {
+                builds_dir: "/builds".into(),
+                ..RunnerConfig::default()
+            },
+            calibration: Calibration::default(),
+            variables: vec![("CI_PROJECT_NAME".into(), "orchard".into())],
+            image: Some("image.example/tools:1".into()),
+            services: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn all_scenarios_become_cases_with_unique_names() {
+        let cases = load_cases(&defaults()).expect("the embedded scenarios make sense");
+        let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+        assert_eq!(names.len(), cases.len());
+        assert!(cases.len() > 60, "{}", cases.len());
+    }
+
+    #[test]
+    fn the_longest_case_comes_first() {
+        let cases = load_cases(&defaults()).expect("the embedded scenarios make sense");
+        assert!(
+            cases
+                .windows(2)
+                .all(|pair| pair[0].estimate >= pair[1].estimate)
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! # What it verifies
+//!
+//! cleanup ends by itself, in a time that is a small multiple of what it usually needs.
+//!
+//! # Why it matters
+//!
+//! The job is shown as running until cleanup has ended, and its slot stays taken: an hour, by default, if cleanup
+//! hangs.
+//!
+//! # How drivers break it
+//!
+//! They wait for a machine to go down without a limit, or try to delete again and again.
+//!
+//! # Example of the fix
+//!
+//! Put a limit on every wait:
+//!
+//! ```text
+//!     timeout 60 box rm --wait "$name" || exit "$SYSTEM_FAILURE_EXIT_CODE"
+//! ```
+//!
+//! # Clause
+//!
+//! Must: F2, F7.
+
+use crate::checks::Deviation;
+use crate::checks::evidence::{calls, deviation, each, starved};
+use crate::contract::stage::Program;
+use crate::plan::case::{Case, StimulusAction};
+use crate::trace::Trace;
+
+/// Looks at one case.
+pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    // A case that itself signals drivers shows nothing here.
+    let signals = |job: usize| {
+        case.jobs.get(job).is_some_and(|job| {
+            job.stimuli.iter().any(|stimulus| {
+                matches!(
+                    stimulus.action,
+                    StimulusAction::DriverTerm | StimulusAction::DriverKill
+                )
+            })
+        })
+    };
+    let cleanups = calls(trace).filter(|(_, call)| {
+        call.program == Program::Cleanup && call.start_failure.is_none() && !signals(call.job)
+    });
+    each(cleanups, |(index, call)| {
+        let (at, ..) = call.signals.first()?;
+        let message = "did not end before its timeout";
+        let actual = format!(
+            "still there {:.1} s after its start",
+            at.since(call.started).as_secs_f64()
+        );
+        let mut found = deviation(
+            trace,
+            index,
+            message,
+            &["an end before cleanup_exec_timeout"],
+            actual,
+        );
+        found.inconclusive = starved(trace);
+        Some(found)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    use crate::checks::testing::Scene;
+
+    const ID: &str = "cleanup/ends-in-time";
+
+    #[test]
+    fn a_cleanup_that_nobody_had_to_end_is_fine() {
+        Scene::new().call(Program::Cleanup, 0).expect_clean(ID);
+    }
+
+    #[test]
+    fn a_cleanup_that_ran_into_its_timeout_is_found() {
+        Scene::new()
+            .call(Program::Cleanup, 143)
+            .terminated()
+            .expect(ID, 1);
+    }
+
+    #[test]
+    fn a_busy_machine_makes_it_inconclusive() {
+        let mut scene = Scene::new().call(Program::Cleanup, 143).terminated();
+        scene.trace.scheduling_delay_max = Duration::from_secs(2);
+        let found = scene.findings(ID).expect("it applies");
+        assert!(found[0].inconclusive);
+    }
+}

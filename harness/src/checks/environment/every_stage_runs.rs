@@ -1,0 +1,95 @@
+//! # What it verifies
+//!
+//! Every run call in a prepared environment runs the script it is given, whatever the stage is called and however
+//! large the script is.
+//!
+//! # Why it matters
+//!
+//! New runner versions send new stage names. A driver that knows a closed list fails the job, or leaves out the
+//! upload of artifacts, with the next upgrade.
+//!
+//! # How drivers break it
+//!
+//! They list the stage names of the documentation, misspell one, send one to another place, or pass the script as
+//! one argument, which the kernel limits to 128 KiB.
+//!
+//! # Example of the fix
+//!
+//! Do not look at the name; read the script from its file:
+//!
+//! ```text
+//!     box exec "$name" bash -s < "$script"
+//! ```
+//!
+//! # Clause
+//!
+//! Must: E1, E2, E17.
+
+use crate::checks::Deviation;
+use crate::checks::evidence::{
+    deviation, each, ending, exit_code, exit_codes, lone_scripts, prepared,
+};
+use crate::plan::case::Case;
+use crate::trace::Trace;
+
+/// Looks at one case.
+pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    let relevant = lone_scripts(case, trace)
+        .into_iter()
+        .filter(|run| prepared(case, trace, run.index));
+    each(relevant, |run| {
+        let (build_failure, _) = exit_codes(case, run.call)?;
+        // Success, and blame on the user, are graver and have checks of their own.
+        let told = exit_code(run.call).is_none_or(|code| code != 0 && code != build_failure);
+        let message = "did not run the script of a stage in a prepared environment";
+        (told && !run.started()).then(|| {
+            deviation(
+                trace,
+                run.index,
+                message,
+                &["the output of the script"],
+                ending(run.call),
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::testing::{SYSTEM_FAILURE, Scene, exits};
+    use crate::contract::stage::Program;
+
+    const ID: &str = "environment/every-stage-runs";
+
+    #[test]
+    fn a_script_that_ran_is_fine() {
+        Scene::new()
+            .call(Program::Prepare, 0)
+            .run("step_release", exits(0), 0)
+            .expect_clean(ID);
+    }
+
+    #[test]
+    fn a_refused_stage_is_found() {
+        Scene::new()
+            .call(Program::Prepare, 0)
+            .run("step_release", exits(0), SYSTEM_FAILURE)
+            .printing("unknown stage\n")
+            .expect(ID, 1);
+    }
+
+    #[test]
+    fn an_environment_that_is_not_there_excuses() {
+        let failed = Scene::new().call(Program::Prepare, SYSTEM_FAILURE);
+        failed
+            .run("get_sources", exits(0), SYSTEM_FAILURE)
+            .printing("")
+            .expect_silent(ID);
+        let gone = Scene::new()
+            .call(Program::Prepare, 0)
+            .call(Program::Cleanup, 0);
+        gone.run("get_sources", exits(0), SYSTEM_FAILURE)
+            .printing("")
+            .expect_silent(ID);
+    }
+}

@@ -1,0 +1,417 @@
+//! What checks read from a trace: which calls nothing disturbed, what a script printed, where the evidence lies.
+
+use std::time::Duration;
+
+use crate::contract::exit::ExitStatus;
+use crate::contract::moment::Moment;
+use crate::contract::protocol::{KillSignal, SignalResult};
+use crate::contract::stage::Program;
+use crate::plan::case::{
+    Case, JobOrder, PlannedCall, Probe, ProbeEnding, Sequence, StimulusAction,
+};
+use crate::plan::probe;
+use crate::trace::{CallIndex, CallRecord, Capture, Trace, TraceEventKind};
+
+use super::Deviation;
+
+/// A delay of the harness itself beyond which it cannot be trusted with times.
+const STARVED: Duration = Duration::from_millis(400);
+
+/// Judges each item. `None` if there are none: the case then says nothing about the check.
+pub(crate) fn each<T>(
+    items: impl IntoIterator<Item = T>,
+    judge: impl FnMut(T) -> Option<Deviation>,
+) -> Option<Vec<Deviation>> {
+    let mut items = items.into_iter().peekable();
+    items.peek()?;
+    Some(items.filter_map(judge).collect())
+}
+
+/// All calls with their indices.
+pub(crate) fn calls(
+    trace: &Trace,
+) -> impl DoubleEndedIterator<Item = (CallIndex, &CallRecord)> + ExactSizeIterator {
+    trace
+        .calls
+        .iter()
+        .enumerate()
+        .map(|(index, call)| (CallIndex(index), call))
+}
+
+/// The calls of one job before `index`.
+pub(crate) fn earlier(
+    trace: &Trace,
+    index: CallIndex,
+) -> impl DoubleEndedIterator<Item = (CallIndex, &CallRecord)> {
+    let job = trace.calls[index.0].job;
+    calls(trace)
+        .take(index.0)
+        .filter(move |(_, call)| call.job == job)
+}
+
+/// A run call whose script is a probe.
+#[derive(Clone, Copy)]
+pub(crate) struct ScriptRun<'a> {
+    pub(crate) index: CallIndex,
+    pub(crate) call: &'a CallRecord,
+    pub(crate) probe: &'a Probe,
+    pub(crate) nonce: &'a str,
+}
+
+impl ScriptRun<'_> {
+    /// The script itself printed its first marker: it was begun.
+    pub(crate) fn started(&self) -> bool {
+        printed(self.call, self.nonce, "start")
+    }
+
+    /// The script printed its last common marker: all of its work was done.
+    pub(crate) fn finished(&self) -> bool {
+        printed(self.call, self.nonce, "end")
+    }
+
+    /// Whether the script printed a marker.
+    pub(crate) fn printed(&self, word: &str) -> bool {
+        printed(self.call, self.nonce, word)
+    }
+
+    /// The exit code that the script ended with by itself; `None` if it was to die or to hang.
+    pub(crate) fn script_code(&self) -> Option<i32> {
+        match self.probe.ending {
+            ProbeEnding::Success => Some(0),
+            ProbeEnding::Code(code) => Some(i32::from(code)),
+            ProbeEnding::Signal(_) | ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm => None,
+        }
+    }
+}
+
+/// The run calls whose script is a probe and that nothing disturbed.
+pub(crate) fn undisturbed_scripts<'a>(case: &Case, trace: &'a Trace) -> Vec<ScriptRun<'a>> {
+    calls(trace)
+        .filter(|(index, _)| undisturbed(case, trace, *index))
+        .filter_map(|(index, call)| {
+            let (probe, nonce) = (call.probe.as_ref()?, call.nonce.as_deref()?);
+            Some(ScriptRun {
+                index,
+                call,
+                probe,
+                nonce,
+            })
+        })
+        .collect()
+}
+
+/// The same, in cases where no other job could have been the disturbance: those are the isolation checks' matter, so that
+/// one defect is shown once.
+pub(crate) fn lone_scripts<'a>(case: &Case, trace: &'a Trace) -> Vec<ScriptRun<'a>> {
+    if overlapping(case) {
+        Vec::new()
+    } else {
+        undisturbed_scripts(case, trace)
+    }
+}
+
+/// Several jobs of the case are alive at the same time.
+pub(crate) fn overlapping(case: &Case) -> bool {
+    case.jobs.len() > 1 && case.order != JobOrder::Sequential
+}
+
+/// The call was started, nobody sent it a signal or took its pipes away, and it came to its own end.
+pub(crate) fn undisturbed(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+    let call = &trace.calls[index.0];
+    call.start_failure.is_none()
+        && call.abandoned.is_none()
+        && call.signals.is_empty()
+        && call.leader_exit.is_some()
+        && call.ended.is_some()
+        && !runner_died_during(case, trace, index)
+}
+
+/// The runner died while the call was alive: it was the last of its job, and nobody read its output any more.
+fn runner_died_during(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+    let job = trace.calls[index.0].job;
+    let dies = case.jobs.get(job).is_some_and(|job| {
+        job.stimuli
+            .iter()
+            .any(|stimulus| stimulus.action == StimulusAction::RunnerKill)
+    });
+    dies && calls(trace)
+        .rfind(|(_, call)| call.job == job)
+        .is_some_and(|(last, _)| last == index)
+}
+
+/// The exit code of a call's leader; `None` if it died of a signal or is not known.
+pub(crate) fn exit_code(call: &CallRecord) -> Option<i32> {
+    match call.leader_exit {
+        Some((_, ExitStatus::Code(code))) => Some(code),
+        _ => None,
+    }
+}
+
+/// How a call ended, in the runner's words.
+pub(crate) fn ending(call: &CallRecord) -> String {
+    call.leader_exit.map_or_else(
+        || "no exit seen".to_owned(),
+        |(_, status)| status.to_string(),
+    )
+}
+
+/// The environment of the call's job is there as far as the driver said: the last prepare succeeded undisturbed (or there
+/// is no prepare program), no cleanup came after it, and no call since was ended by a signal, after which a driver may
+/// have given the environment up.
+pub(crate) fn prepared(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+    let mut usable = true;
+    for (before, call) in earlier(trace, index) {
+        let well = undisturbed(case, trace, before);
+        match call.program {
+            Program::Prepare => usable = well && exit_code(call) == Some(0),
+            Program::Cleanup => usable = false,
+            Program::Config => usable &= well && exit_code(call) == Some(0),
+            Program::Run => usable &= well,
+        }
+    }
+    usable
+}
+
+/// The planned call that a recorded one carries out. Programs that the driver does not have are passed over, as the runner
+/// does.
+pub(crate) fn planned<'a>(
+    case: &'a Case,
+    trace: &Trace,
+    index: CallIndex,
+) -> Option<&'a PlannedCall> {
+    let record = &trace.calls[index.0];
+    let Sequence::Calls(plan) = &case.jobs.get(record.job)?.sequence else {
+        return None;
+    };
+    let mut rest = plan.iter();
+    let mut found = None;
+    for call in earlier(trace, index).map(|(_, call)| call).chain([record]) {
+        found = rest.find(|plan| plan.program == call.program && plan.stage == call.stage);
+    }
+    found
+}
+
+/// The build-failure and system-failure codes the driver was given.
+pub(crate) fn exit_codes(case: &Case, call: &CallRecord) -> Option<(i32, i32)> {
+    let codes = case.jobs.get(call.job)?.exit_codes;
+    Some((
+        i32::from(codes.build_failure),
+        i32::from(codes.system_failure),
+    ))
+}
+
+/// Whether a marker is in what a call printed, on either stream: a driver may merge the two.
+pub(crate) fn printed(call: &CallRecord, nonce: &str, word: &str) -> bool {
+    let marker = probe::marker(nonce, word);
+    let known = call.nonce.as_deref() == Some(nonce)
+        && call.markers.iter().any(|(_, seen)| seen.word == word);
+    known
+        || [&call.stdout, &call.stderr]
+            .iter()
+            .any(|capture| contains(&capture.bytes, marker.as_bytes()))
+}
+
+/// Everything of a call's output was kept.
+pub(crate) fn captured_whole(call: &CallRecord) -> bool {
+    let whole = |capture: &Capture| capture.bytes_total <= capture.bytes.len() as u64;
+    whole(&call.stdout) && whole(&call.stderr)
+}
+
+/// The numbers of the markers with this word, in the order in which they were printed.
+pub(crate) fn numbers(run: &ScriptRun<'_>, word: &str) -> Vec<u64> {
+    let start = probe::marker(run.nonce, word) + ":";
+    [&run.call.stdout, &run.call.stderr]
+        .into_iter()
+        .flat_map(|capture| capture.bytes.split(|byte| matches!(byte, b'\n' | b'\r')))
+        .filter_map(|line| {
+            let at = find(line, start.as_bytes())?;
+            let digits = line[at + start.len()..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_digit());
+            digits
+                .map(|byte| char::from(*byte))
+                .collect::<String>()
+                .parse()
+                .ok()
+        })
+        .collect()
+}
+
+/// Where `needle` first occurs.
+pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    // Most bytes are no first byte of a needle: with megabytes of output, comparing at each position would be slow.
+    let first = *needle.first()?;
+    let mut from = 0;
+    while let Some(at) = haystack[from..].iter().position(|byte| *byte == first) {
+        let at = from + at;
+        if haystack[at..].starts_with(needle) {
+            return Some(at);
+        }
+        from = at + 1;
+    }
+    None
+}
+
+/// Whether `needle` occurs.
+pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    find(haystack, needle).is_some()
+}
+
+/// The machine was too busy for a finding that rests on times.
+pub(crate) fn starved(trace: &Trace) -> bool {
+    trace.scheduling_delay_max > STARVED
+}
+
+/// When the last pipe of a call was closed, if both are.
+pub(crate) fn pipes_closed(call: &CallRecord) -> Option<Moment> {
+    Some(call.stdout_closed?.max(call.stderr_closed?))
+}
+
+/// A deviation of one call.
+pub(crate) fn deviation(
+    trace: &Trace,
+    index: CallIndex,
+    message: &str,
+    expected: &[&str],
+    actual: String,
+) -> Deviation {
+    Deviation {
+        call: Some(index),
+        message: message.to_owned(),
+        expected: expected.iter().map(|&text| text.to_owned()).collect(),
+        actual,
+        evidence: events_of(trace, index),
+        inconclusive: false,
+    }
+}
+
+/// First and last event that concern a call.
+pub(crate) fn events_of(trace: &Trace, index: CallIndex) -> (usize, usize) {
+    let concerns = |kind: &TraceEventKind| match kind {
+        TraceEventKind::CallStarted(call)
+        | TraceEventKind::CallNotStarted(call, _)
+        | TraceEventKind::Marker(call, _)
+        | TraceEventKind::FirstOutput(call, _)
+        | TraceEventKind::LeaderExited(call, _)
+        | TraceEventKind::PipeClosed(call, _)
+        | TraceEventKind::SignalSent(call, ..)
+        | TraceEventKind::CallEnded(call)
+        | TraceEventKind::CallAbandoned(call) => *call == index,
+        TraceEventKind::Stimulus(_) | TraceEventKind::JobFinished(_) => false,
+    };
+    let first = trace
+        .events
+        .iter()
+        .position(|event| concerns(&event.kind))
+        .unwrap_or(0);
+    let last = trace
+        .events
+        .iter()
+        .rposition(|event| concerns(&event.kind))
+        .unwrap_or(first);
+    (first, last)
+}
+
+/// What the runner reads from an exit-code file: the integer on its first line; `None`: it cannot be read as one (G3).
+pub(crate) fn code_file_value(content: &[u8]) -> Option<i64> {
+    let line = content.split(|byte| *byte == b'\n').next()?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let digits = line
+        .strip_prefix(b"+")
+        .or_else(|| line.strip_prefix(b"-"))
+        .unwrap_or(line);
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(line).ok()?.parse().ok()
+}
+
+/// The runner (or the case) asked the call to end while its leader was alive.
+pub(crate) fn terminated(call: &CallRecord) -> bool {
+    term_sent(call).is_some_and(|at| call.leader_exit.is_none_or(|(exit, _)| exit >= at))
+}
+
+/// When SIGTERM was delivered to the call.
+pub(crate) fn term_sent(call: &CallRecord) -> Option<Moment> {
+    signal_sent(call, KillSignal::Term)
+}
+
+/// When SIGKILL was delivered to the call.
+pub(crate) fn kill_sent(call: &CallRecord) -> Option<Moment> {
+    signal_sent(call, KillSignal::Kill)
+}
+
+fn signal_sent(call: &CallRecord, wanted: KillSignal) -> Option<Moment> {
+    call.signals
+        .iter()
+        .find(|(_, signal, result)| *signal == wanted && *result == SignalResult::Delivered)
+        .map(|(at, ..)| *at)
+}
+
+/// The call was killed without a chance to tidy up: SIGKILL, and no SIGTERM before it.
+pub(crate) fn killed_outright(call: &CallRecord) -> bool {
+    kill_sent(call).is_some() && term_sent(call).is_none()
+}
+
+/// The script of the call would not end by itself.
+pub(crate) fn hangs(call: &CallRecord) -> bool {
+    let ending = call.probe.as_ref().map(|probe| probe.ending);
+    matches!(
+        ending,
+        Some(ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm)
+    )
+}
+
+/// A cleanup of the same job came to its end after the call.
+pub(crate) fn cleaned_up_after(trace: &Trace, index: CallIndex) -> bool {
+    let job = trace.calls[index.0].job;
+    calls(trace).skip(index.0 + 1).any(|(_, call)| {
+        call.job == job
+            && call.program == Program::Cleanup
+            && call.ended.is_some()
+            && call.signals.is_empty()
+    })
+}
+
+/// What an undisturbed and successful config printed: `None` for nothing at all, which the runner takes for "no changes"
+/// (C3). As lenient as the runner: invalid UTF-8 is replaced (C5).
+pub(crate) fn config_document(call: &CallRecord) -> Result<Option<serde_json::Value>, String> {
+    if call.stdout.bytes_total == 0 {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&call.stdout.bytes);
+    let value =
+        serde_json::from_str::<serde_json::Value>(&text).map_err(|error| error.to_string())?;
+    match value {
+        serde_json::Value::Null => Ok(None),
+        object if object.is_object() => Ok(Some(object)),
+        _ => Err("a JSON document that is no object".to_owned()),
+    }
+}
+
+/// The undisturbed and successful calls of config whose output was kept whole.
+pub(crate) fn configs<'a>(case: &Case, trace: &'a Trace) -> Vec<(CallIndex, &'a CallRecord)> {
+    calls(trace)
+        .filter(|(_, call)| call.program == Program::Config && exit_code(call) == Some(0))
+        .filter(|(index, call)| undisturbed(case, trace, *index) && captured_whole(call))
+        .collect()
+}
+
+/// The objects that config printed, without the outputs that are no object at all.
+pub(crate) fn config_objects(
+    case: &Case,
+    trace: &Trace,
+) -> Vec<(CallIndex, serde_json::Map<String, serde_json::Value>)> {
+    configs(case, trace)
+        .into_iter()
+        .filter_map(|(index, call)| match config_document(call) {
+            Ok(Some(serde_json::Value::Object(object))) => Some((index, object)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The runner lived as long as the call, so that what became of the pipes is the driver's doing.
+pub(crate) fn undisturbed_pipes(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+    !runner_died_during(case, trace, index)
+}

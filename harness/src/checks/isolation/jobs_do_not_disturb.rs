@@ -1,0 +1,149 @@
+//! # What it verifies
+//!
+//! Jobs that are alive at the same time do not touch each other: every call works as if the other job were not
+//! there, and shows nothing of it.
+//!
+//! # Why it matters
+//!
+//! One job ends another one, or runs in its environment with its secrets. It happens only under load, and nobody
+//! finds out why.
+//!
+//! # How drivers break it
+//!
+//! Names of environments lack an id, so that two jobs have the same; or cleanup removes everything whose name
+//! begins like its own: job 12 takes job 123 along.
+//!
+//! # Example of the fix
+//!
+//! Name with all ids, and match names as a whole:
+//!
+//! ```text
+//!     name="runner-$CUSTOM_ENV_CI_RUNNER_ID-project-$CUSTOM_ENV_CI_PROJECT_ID-job-$CUSTOM_ENV_CI_JOB_ID"
+//!     box list | grep -Fx "$name"
+//! ```
+//!
+//! # Clause
+//!
+//! Must: M89, D8.
+
+use crate::checks::Deviation;
+use crate::checks::evidence::{
+    ScriptRun, calls, deviation, ending, exit_code, overlapping, printed, undisturbed,
+    undisturbed_scripts,
+};
+use crate::contract::stage::Program;
+use crate::plan::case::Case;
+use crate::trace::Trace;
+
+/// Looks at one case.
+pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    if case.jobs.len() < 2 {
+        return None;
+    }
+    let mut found = foreign_output(case, trace);
+    if overlapping(case) {
+        found.extend(failed_calls(case, trace));
+    }
+    Some(found)
+}
+
+/// Output of one job in a call of another one.
+fn foreign_output(case: &Case, trace: &Trace) -> Vec<Deviation> {
+    let shows = |run: &ScriptRun<'_>| {
+        calls(trace)
+            .filter(|(_, other)| other.job != run.call.job)
+            .filter_map(|(_, other)| other.nonce.as_deref())
+            .any(|nonce| printed(run.call, nonce, "start"))
+    };
+    let message = "showed the output of another job";
+    undisturbed_scripts(case, trace)
+        .iter()
+        .filter(|run| shows(run))
+        .map(|run| {
+            deviation(
+                trace,
+                run.index,
+                message,
+                &["output of its own job alone"],
+                "both".to_owned(),
+            )
+        })
+        .collect()
+}
+
+/// Calls that do not work while another job is alive. All scripts of these cases succeed.
+fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
+    let scripts = undisturbed_scripts(case, trace);
+    calls(trace)
+        .filter(|(index, _)| undisturbed(case, trace, *index))
+        .filter_map(|(index, call)| {
+            let script = scripts.iter().find(|run| run.index == index);
+            let message = match (call.program, script) {
+                (Program::Run, Some(run)) if !run.started() => {
+                    "did not run a script while another job was alive"
+                }
+                (Program::Run, Some(run)) if run.printed("forgotten") => {
+                    "lost files of a job while another one was alive"
+                }
+                _ if exit_code(call) != Some(0) => "failed while another job was alive",
+                _ => return None,
+            };
+            let expected = ["the same as without the other job"];
+            Some(deviation(trace, index, message, &expected, ending(call)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing::{SYSTEM_FAILURE, Scene, exits};
+    use crate::plan::case::JobOrder;
+
+    const ID: &str = "isolation/jobs-do-not-disturb";
+
+    fn two_jobs(order: JobOrder) -> Scene {
+        Scene::with_jobs(&[12, 123], order)
+            .call(Program::Prepare, 0)
+            .call_of(1, Program::Prepare, 0)
+    }
+
+    #[test]
+    fn two_jobs_that_work_are_fine() {
+        two_jobs(JobOrder::Turns)
+            .call(Program::Cleanup, 0)
+            .run_of(1, "build_script", exits(0), 0)
+            .expect_clean(ID);
+    }
+
+    #[test]
+    fn a_job_that_loses_its_environment_is_found() {
+        two_jobs(JobOrder::Turns)
+            .call(Program::Cleanup, 0)
+            .run_of(1, "build_script", exits(0), SYSTEM_FAILURE)
+            .printing("no box\n")
+            .run_of(1, "after_script", exits(0), 0)
+            .printing("NONCE:start\nNONCE:forgotten\nNONCE:end\n")
+            .expect(ID, 2);
+    }
+
+    #[test]
+    fn output_of_the_other_job_is_found_in_any_order() {
+        two_jobs(JobOrder::Sequential)
+            .run_of(0, "build_script", exits(0), 0)
+            .run_of(1, "build_script", exits(0), 0)
+            .but(|call| {
+                call.stdout
+                    .bytes
+                    .extend_from_slice(b"driver-conformance:nonce2:start\n");
+            })
+            .expect(ID, 1);
+    }
+
+    #[test]
+    fn one_job_alone_says_nothing() {
+        Scene::new()
+            .call(Program::Prepare, SYSTEM_FAILURE)
+            .expect_silent(ID);
+    }
+}

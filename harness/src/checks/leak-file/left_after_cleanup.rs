@@ -1,0 +1,167 @@
+//! # What it verifies
+//!
+//! After cleanup, no file stays that belongs to one job alone, outside of the directories for builds and caches.
+//!
+//! # Why it matters
+//!
+//! What each job leaves fills the disk, and may hold secrets of the job for the next one to read.
+//!
+//! # How drivers break it
+//!
+//! They keep state or scripts under a name made for the job and forget them, or cleanup stops at an error before it
+//! comes to them.
+//!
+//! # Example of the fix
+//!
+//! Keep all that belongs to a job in one directory, and remove it last:
+//!
+//! ```text
+//!     rm -rf "${state:?}/$name"
+//! ```
+//!
+//! # Clause
+//!
+//! Should: F6.
+
+use crate::checks::Deviation;
+use crate::checks::evidence::{calls, cleaned_up_after, events_of, killed_outright};
+use crate::plan::case::Case;
+use crate::trace::{CallIndex, LeftFile, Trace};
+
+use std::path::Path;
+
+/// Looks at one case.
+pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    let cleaned: Vec<CallIndex> = calls(trace)
+        .filter(|(index, call)| cleaned_up_after(trace, *index) && !killed_outright(call))
+        .map(|(index, _)| index)
+        .collect();
+    if cleaned.is_empty() {
+        return None;
+    }
+    let left: Vec<(CallIndex, &LeftFile)> = trace
+        .left_files
+        .iter()
+        .filter_map(|file| Some((file.made_by?, file)))
+        .filter(|(index, file)| {
+            cleaned.contains(index) && !for_keeps(case, trace, *index, &file.path)
+        })
+        .filter(|(index, file)| of_one_job(case, trace, *index, &file.path) || grows(trace, *index))
+        .collect();
+    let mut makers: Vec<CallIndex> = left.iter().map(|(index, _)| *index).collect();
+    makers.dedup();
+    let found = makers.into_iter().map(|index| {
+        let paths: Vec<String> = left
+            .iter()
+            .filter(|(maker, _)| *maker == index)
+            .map(|(_, file)| file.path.display().to_string())
+            .collect();
+        Deviation {
+            call: Some(index),
+            message: "left files of a job behind".to_owned(),
+            expected: vec!["nothing that belongs to one job alone".to_owned()],
+            actual: paths.join(", "),
+            evidence: events_of(trace, index),
+            inconclusive: false,
+        }
+    });
+    Some(found.collect())
+}
+
+/// A place where things may stay from job to job: builds and caches, as set or as the driver chose, and logs.
+fn for_keeps(case: &Case, trace: &Trace, index: CallIndex, path: &Path) -> bool {
+    let call = &trace.calls[index.0];
+    let set = case.jobs.get(call.job).map(|job| &job.runner);
+    let set = set
+        .into_iter()
+        .flat_map(|runner| [runner.builds_dir.as_str(), runner.cache_dir.as_str()]);
+    let chosen = trace
+        .calls
+        .iter()
+        .flat_map(|call| &call.environment)
+        .filter_map(|(name, value)| {
+            matches!(
+                name.as_str(),
+                "CUSTOM_ENV_CI_BUILDS_DIR" | "CUSTOM_ENV_CI_PROJECT_DIR"
+            )
+            .then_some(value.as_str())
+        });
+    let kept = set
+        .chain(chosen)
+        .any(|directory| !directory.is_empty() && path.starts_with(directory));
+    let log = path.extension().is_some_and(|extension| extension == "log")
+        || path.iter().any(|part| part == "log" || part == "logs");
+    kept || log
+}
+
+/// The path holds the id of the job as a number of its own.
+fn of_one_job(case: &Case, trace: &Trace, index: CallIndex, path: &Path) -> bool {
+    let Some(job) = case.jobs.get(trace.calls[index.0].job) else {
+        return false;
+    };
+    let id = job.job_id.to_string();
+    let path = path.to_string_lossy();
+    path.split(|letter: char| !letter.is_ascii_digit())
+        .any(|number| number == id)
+}
+
+/// A job before the one that made this file left files too, and cleaned up: the second job of a kind finds caches and
+/// directories in place, so what it adds grows with every job.
+fn grows(trace: &Trace, index: CallIndex) -> bool {
+    let job = trace.calls[index.0].job;
+    trace
+        .left_files
+        .iter()
+        .filter_map(|file| file.made_by)
+        .any(|maker| trace.calls[maker.0].job < job && cleaned_up_after(trace, maker))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    use crate::checks::testing::Scene;
+    use crate::contract::stage::Program;
+    use crate::plan::case::JobOrder;
+
+    const ID: &str = "leak-file/left-after-cleanup";
+
+    fn scene(files: &[(usize, &str)]) -> Scene {
+        let mut scene = Scene::with_jobs(&[12, 123], JobOrder::Sequential)
+            .call(Program::Prepare, 0)
+            .call(Program::Cleanup, 0)
+            .call_of(1, Program::Prepare, 0)
+            .call_of(1, Program::Cleanup, 0);
+        for (call, path) in files {
+            scene.trace.left_files.push(LeftFile {
+                path: PathBuf::from(path),
+                mode: 0o600,
+                made_by: Some(CallIndex(*call)),
+            });
+        }
+        scene
+    }
+
+    #[test]
+    fn nothing_left_is_fine() {
+        scene(&[]).expect_clean(ID);
+    }
+
+    #[test]
+    fn a_file_named_for_the_job_is_found() {
+        scene(&[(0, "/tmp/box-12/script"), (0, "/tmp/box-12/env")]).expect(ID, 1);
+        scene(&[(0, "/tmp/box-112/script")]).expect_clean(ID);
+    }
+
+    #[test]
+    fn what_grows_with_each_job_is_found() {
+        scene(&[(0, "/tmp/tmp.aaaa"), (2, "/tmp/tmp.bbbb")]).expect(ID, 1);
+    }
+
+    #[test]
+    fn what_stays_the_same_is_fine() {
+        scene(&[(0, "/home/ci/.cache/image")]).expect_clean(ID);
+        scene(&[(0, "/data/builds/12/file"), (0, "/var/log/box/12")]).expect_clean(ID);
+    }
+}

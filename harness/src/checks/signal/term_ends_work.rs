@@ -1,0 +1,96 @@
+//! # What it verifies
+//!
+//! After a call was ended by SIGTERM, the work it began ends too, at the latest with cleanup.
+//!
+//! # Why it matters
+//!
+//! A cancelled job that goes on deploys what was to be stopped, holds its licence and its port, and slows down the
+//! jobs that come after it.
+//!
+//! # How drivers break it
+//!
+//! The signal reaches the process group of the driver only. What runs in a container, in a virtual machine or
+//! behind ssh, or in a session of its own, never hears of it.
+//!
+//! # Example of the fix
+//!
+//! Carry the signal to the other side, and let cleanup stop what is left:
+//!
+//! ```text
+//!     trap 'box kill "$name"; exit "$SYSTEM_FAILURE_EXIT_CODE"' TERM
+//! ```
+//!
+//! # Clause
+//!
+//! Must: H2, H9.
+
+use crate::checks::Deviation;
+use crate::checks::evidence::{calls, cleaned_up_after, deviation, each, term_sent};
+use crate::plan::case::Case;
+use crate::trace::Trace;
+
+/// Looks at one case.
+pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    let terminated = calls(trace)
+        .filter(|(index, call)| term_sent(call).is_some() && cleaned_up_after(trace, *index));
+    each(terminated, |(index, _)| {
+        let alive: Vec<String> = trace
+            .surviving_processes
+            .iter()
+            .filter(|process| process.made_by == Some(index))
+            .map(|process| format!("process {}: {}", process.pid, process.command))
+            .collect();
+        let message = "left work running that neither SIGTERM nor cleanup ended";
+        (!alive.is_empty()).then(|| {
+            deviation(
+                trace,
+                index,
+                message,
+                &["no process of this call"],
+                alive.join("; "),
+            )
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::checks::testing::{Scene, hangs};
+    use crate::contract::stage::Program;
+    use crate::trace::{CallIndex, SurvivingProcess};
+
+    const ID: &str = "signal/term-ends-work";
+
+    fn scene(made_by: usize) -> Scene {
+        let mut scene = Scene::new()
+            .call(Program::Prepare, 0)
+            .run("build_script", hangs(), 74)
+            .terminated()
+            .call(Program::Cleanup, 0);
+        scene.trace.surviving_processes.push(SurvivingProcess {
+            pid: 7,
+            command: "sh script".into(),
+            made_by: Some(CallIndex(made_by)),
+            own_group: true,
+        });
+        scene
+    }
+
+    #[test]
+    fn work_that_goes_on_is_found() {
+        scene(1).expect(ID, 1);
+    }
+
+    #[test]
+    fn a_process_of_another_call_is_not_its_matter() {
+        scene(0).expect_clean(ID);
+    }
+
+    #[test]
+    fn without_a_cleanup_it_says_nothing() {
+        Scene::new()
+            .run("build_script", hangs(), 74)
+            .terminated()
+            .expect_silent(ID);
+    }
+}

@@ -1,0 +1,90 @@
+//! # What it verifies
+//!
+//! A call of config, prepare or run that nothing happens to ends by itself, soon after its work is done.
+//!
+//! # Why it matters
+//!
+//! A call that never ends holds the job until its timeout, an hour by default, with nothing in the log that says
+//! why.
+//!
+//! # How drivers break it
+//!
+//! They wait without a limit for an environment to be ready, or read one output stream to its end before the other,
+//! so that the script and the driver wait for each other.
+//!
+//! # Example of the fix
+//!
+//! Put a limit on every wait, and read both streams at once:
+//!
+//! ```text
+//!     timeout 120 sh -c 'until box ready "$0"; do sleep 1; done' "$name" || exit "$SYSTEM_FAILURE_EXIT_CODE"
+//! ```
+//!
+//! # Clause
+//!
+//! Must: H8, B14.
+
+use crate::checks::Deviation;
+use crate::checks::evidence::{calls, deviation, each, hangs, starved, term_sent, terminated};
+use crate::contract::stage::Program;
+use crate::plan::case::Case;
+use crate::trace::Trace;
+
+/// Looks at one case.
+pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    let quiet = |job: usize| {
+        let hanging = calls(trace).any(|(_, call)| call.job == job && hangs(call));
+        case.jobs.get(job).is_some_and(|job| job.stimuli.is_empty()) && !hanging
+    };
+    let relevant = calls(trace).filter(|(_, call)| {
+        call.program != Program::Cleanup && call.start_failure.is_none() && quiet(call.job)
+    });
+    each(relevant, |(index, call)| {
+        let sent = term_sent(call)?;
+        let message = "did not end before its timeout";
+        let actual = format!(
+            "still there {:.1} s after its start",
+            sent.since(call.started).as_secs_f64()
+        );
+        terminated(call).then(|| {
+            let mut found = deviation(trace, index, message, &["an end of its own"], actual);
+            found.inconclusive = starved(trace);
+            found
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing::{Scene, exits, hangs as hanging};
+    use crate::plan::case::StimulusAction;
+
+    const ID: &str = "timeout/call-ends";
+
+    #[test]
+    fn a_call_that_ends_is_fine() {
+        Scene::new()
+            .call(Program::Prepare, 0)
+            .run("build_script", exits(0), 0)
+            .expect_clean(ID);
+    }
+
+    #[test]
+    fn a_call_that_had_to_be_ended_is_found() {
+        Scene::new()
+            .run("build_script", exits(0), 143)
+            .terminated()
+            .expect(ID, 1);
+    }
+
+    #[test]
+    fn a_stimulus_or_a_hanging_script_explains_the_end() {
+        let cancelled = Scene::new().call(Program::Prepare, 143).terminated();
+        cancelled.stimulus(StimulusAction::Cancel).expect_silent(ID);
+        Scene::new()
+            .run("build_script", hanging(), 143)
+            .terminated()
+            .expect_silent(ID);
+    }
+}

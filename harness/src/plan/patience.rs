@@ -1,0 +1,91 @@
+//! How long the emulated runner waits for this driver: whole seconds, as the runner's settings are, never less than a
+//! floor, and several times what the driver needs when nothing is in the way (design §4). Too little would accuse a slow
+//! driver; too much would make each case with a hanging call cost minutes.
+
+use std::time::Duration;
+
+use crate::contract::config::CustomConfig;
+
+use super::Calibration;
+
+/// Least time between SIGTERM and SIGKILL.
+pub const GRACEFUL_KILL_SECONDS_MIN: u64 = 2;
+/// Least time between SIGKILL and giving up.
+pub const FORCE_KILL_SECONDS_MIN: u64 = 2;
+/// Least time for a call of config, prepare or cleanup.
+pub const CALL_SECONDS_MIN: u64 = 8;
+/// Least time for a job that nothing happens to.
+pub const JOB_SECONDS_MIN: u64 = 20;
+/// Least time for a job that is meant to reach its timeout.
+pub const SHORT_JOB_SECONDS_MIN: u64 = 3;
+
+/// Most calls of run in one job of the suite: what a job's time is reckoned with.
+const RUN_CALLS_MAX: u32 = 20;
+/// Calls of run before the build script, in a job that hangs there.
+const RUN_CALLS_BEFORE_BUILD_SCRIPT: u32 = 3;
+
+/// `factor` times `nominal` in whole seconds, rounded up, at least `floor`.
+fn seconds(nominal: Duration, factor: u32, floor: u64) -> u64 {
+    let scaled = nominal.saturating_mul(factor);
+    let whole = scaled.as_secs() + u64::from(scaled.subsec_nanos() > 0);
+    whole.max(floor)
+}
+
+impl Calibration {
+    fn longest(&self) -> Duration {
+        self.config
+            .max(self.prepare)
+            .max(self.run)
+            .max(self.cleanup)
+    }
+
+    /// Sets the timeouts of `[runners.custom]`.
+    pub fn apply(&self, custom: &mut CustomConfig) {
+        let setting = |seconds: u64| Some(i64::try_from(seconds).unwrap_or(i64::MAX));
+        custom.config_exec_timeout = setting(seconds(self.config, 5, CALL_SECONDS_MIN));
+        custom.prepare_exec_timeout = setting(seconds(self.prepare, 5, CALL_SECONDS_MIN));
+        custom.cleanup_exec_timeout = setting(seconds(self.cleanup, 5, CALL_SECONDS_MIN));
+        custom.graceful_kill_timeout =
+            setting(seconds(self.longest(), 3, GRACEFUL_KILL_SECONDS_MIN));
+        custom.force_kill_timeout = setting(seconds(self.longest(), 1, FORCE_KILL_SECONDS_MIN));
+    }
+
+    /// Timeout of a job that is not meant to reach it.
+    pub fn job_timeout(&self) -> Duration {
+        let nominal = self.config + self.prepare + self.run.saturating_mul(RUN_CALLS_MAX);
+        Duration::from_secs(seconds(nominal, 5, JOB_SECONDS_MIN))
+    }
+
+    /// Timeout of a job whose build script hangs until the timeout.
+    pub fn short_job_timeout(&self) -> Duration {
+        let nominal =
+            self.config + self.prepare + self.run.saturating_mul(RUN_CALLS_BEFORE_BUILD_SCRIPT);
+        Duration::from_secs(seconds(nominal, 3, SHORT_JOB_SECONDS_MIN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quick_driver_gets_the_floor() {
+        let mut custom = CustomConfig::default();
+        Calibration::default().apply(&mut custom);
+        assert_eq!(custom.graceful_kill_timeout, Some(2));
+        assert_eq!(custom.cleanup_exec_timeout, Some(8));
+    }
+
+    #[test]
+    fn a_slow_driver_gets_a_multiple_in_whole_seconds() {
+        let calibration = Calibration {
+            prepare: Duration::from_millis(4100),
+            ..Calibration::default()
+        };
+        let mut custom = CustomConfig::default();
+        calibration.apply(&mut custom);
+        assert_eq!(custom.prepare_exec_timeout, Some(21));
+        assert_eq!(custom.graceful_kill_timeout, Some(13));
+        assert!(calibration.job_timeout() >= Duration::from_secs(20));
+    }
+}

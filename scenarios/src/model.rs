@@ -1,0 +1,345 @@
+//! What a scenario file may say. Every key is documented here; an unknown key is an error.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A scenario with the values of its axes put in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// One sentence: what is done to the driver and why.
+    pub about: String,
+    /// How several jobs follow each other.
+    #[serde(default)]
+    pub order: Order,
+    /// Ids of the checks that may judge this scenario; empty: all. For settings under which a sound driver may fail in
+    /// other respects.
+    #[serde(default)]
+    pub only_checks: Vec<String>,
+    /// `[job]`, or several `[[job]]`.
+    pub job: OneOrMany,
+    /// Calls of a raw sequence. If a job has none, it is run as the runner does it.
+    #[serde(default)]
+    pub calls: Vec<Call>,
+    /// What the scripts of stages do.
+    #[serde(default)]
+    pub probe: Vec<StageProbe>,
+    /// What happens to a job.
+    #[serde(default)]
+    pub stimulus: Vec<Stimulus>,
+}
+
+/// One table or a list of them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct OneOrMany(Vec<Job>);
+
+impl TryFrom<toml::Value> for OneOrMany {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        let jobs = match value {
+            toml::Value::Array(_) => value.try_into(),
+            one => one.try_into().map(|job| vec![job]),
+        };
+        jobs.map(Self)
+            .map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+}
+
+impl OneOrMany {
+    /// The jobs, in order.
+    pub fn jobs(&self) -> &[Job] {
+        &self.0
+    }
+}
+
+/// How several jobs follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// One after the other.
+    #[default]
+    Sequential,
+    /// All at once.
+    Concurrent,
+    /// Call by call in turn, never two calls at once.
+    Turns,
+}
+
+/// One job.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own in a file"
+)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Job {
+    /// Id in GitLab.
+    pub id: u64,
+    /// `CI_CONCURRENT_ID` and `CI_CONCURRENT_PROJECT_ID`.
+    pub concurrent_id: u32,
+    /// Names of user steps, in order.
+    pub steps: Vec<String>,
+    /// Has an `after_script`.
+    pub after_script: bool,
+    /// Has a cache.
+    pub cache: bool,
+    /// Has a dependency with artifacts.
+    pub dependencies: bool,
+    /// Has artifacts.
+    pub artifacts: bool,
+    /// `GET_SOURCES_ATTEMPTS` and its siblings.
+    pub stage_attempts: Option<u32>,
+    /// Values of the two exit-code variables.
+    pub exit_codes: ExitCodeValues,
+    /// How long the job may take.
+    pub timeout: Timeout,
+    /// The runner's own environment.
+    pub environment: Environment,
+    /// CI variables beyond the usual ones.
+    pub variables: BTreeMap<String, String>,
+    /// `image.name`, instead of the default.
+    pub image: Option<String>,
+    /// `services[].name`, instead of the default.
+    pub services: Option<Vec<String>>,
+}
+
+impl Default for Job {
+    fn default() -> Self {
+        Self {
+            id: 12,
+            concurrent_id: 0,
+            steps: vec!["script".to_owned()],
+            after_script: false,
+            cache: false,
+            dependencies: false,
+            artifacts: false,
+            stage_attempts: None,
+            exit_codes: ExitCodeValues::default(),
+            timeout: Timeout::default(),
+            environment: Environment::default(),
+            variables: BTreeMap::new(),
+            image: None,
+            services: None,
+        }
+    }
+}
+
+/// Values of the two exit-code variables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitCodeValues {
+    /// Others than the runner's, so that literals are found out.
+    #[default]
+    Strict,
+    /// 1 and 2.
+    Runner,
+}
+
+/// How long a job may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timeout {
+    /// Far longer than the driver needs.
+    #[default]
+    Long,
+    /// Long enough for the driver to reach the build script, which then hangs until the timeout.
+    Short,
+}
+
+/// The environment the runner itself has, which every call inherits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Environment {
+    /// With HOME, USER and the like.
+    #[default]
+    Usual,
+    /// PATH alone.
+    Minimal,
+}
+
+/// One call of a raw sequence: `"prepare"`, `"run get_sources"`, or a table with more.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub struct Call {
+    /// Id of the job it belongs to; the first one if absent.
+    pub job: Option<u64>,
+    /// Program and stage: `config`, `prepare`, `cleanup`, or `run <stage>`.
+    pub call: String,
+    /// Begin a new prepare attempt before it.
+    pub new_attempt: bool,
+    /// Withhold `job_env`.
+    pub without_job_env: bool,
+    /// What its script does, if not what `[[probe]]` says.
+    pub does: Option<Probe>,
+}
+
+/// The long form of a call.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallTable {
+    job: Option<u64>,
+    call: String,
+    #[serde(default)]
+    new_attempt: bool,
+    #[serde(default)]
+    without_job_env: bool,
+    does: Option<Probe>,
+}
+
+impl TryFrom<toml::Value> for Call {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        if let toml::Value::String(call) = value {
+            return Ok(Self {
+                job: None,
+                call,
+                new_attempt: false,
+                without_job_env: false,
+                does: None,
+            });
+        }
+        let CallTable {
+            job,
+            call,
+            new_attempt,
+            without_job_env,
+            does,
+        } = value
+            .try_into()
+            .map_err(|error: toml::de::Error| error.message().to_owned())?;
+        Ok(Self {
+            job,
+            call,
+            new_attempt,
+            without_job_env,
+            does,
+        })
+    }
+}
+
+/// What the script of one stage does.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageProbe {
+    /// Id of the job; all of them if absent.
+    pub job: Option<u64>,
+    /// Stage, as the driver is told it.
+    pub stage: String,
+    /// What it does.
+    pub does: Probe,
+}
+
+/// What a script does between its start and its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {
+    /// Exit with this code.
+    pub exit: Option<ExitValue>,
+    /// Die of this signal.
+    pub signal: Option<i32>,
+    /// Wait until ended from outside.
+    pub hang: Option<Hang>,
+    /// What it prints.
+    pub output: Output,
+    /// How many lines on each stream, for `output = "lines"`.
+    pub lines: u32,
+    /// Leave this word for later stages.
+    pub remember: Option<String>,
+    /// Look for the word an earlier stage left.
+    pub recall: Option<String>,
+    /// Size of the script text.
+    pub script_bytes: usize,
+}
+
+/// The exit code of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum ExitValue {
+    /// This one.
+    Code(u8),
+    /// One that means something to the driver.
+    Named(NamedExit),
+}
+
+/// An exit code named by what it means to the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NamedExit {
+    /// The value of `SYSTEM_FAILURE_EXIT_CODE`.
+    SystemFailure,
+    /// The value of `BUILD_FAILURE_EXIT_CODE`.
+    BuildFailure,
+}
+
+/// How a script waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hang {
+    /// It dies by SIGTERM.
+    HeedTerm,
+    /// It is deaf to SIGTERM.
+    IgnoreTerm,
+}
+
+/// What a script prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// Nothing but its markers.
+    #[default]
+    None,
+    /// Numbered lines on both streams.
+    Lines,
+    /// A last line without a newline.
+    Unterminated,
+    /// Bytes that are not UTF-8.
+    Binary,
+    /// Two lines with a pause of a second between them.
+    Paced,
+}
+
+/// Something that happens to a job.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stimulus {
+    /// Id of the job; the first one if absent.
+    pub job: Option<u64>,
+    /// What.
+    pub action: Action,
+    /// The call during which: `config`, `prepare`, `cleanup`, or `run <stage>`.
+    pub during: String,
+    /// Which of these calls, from 1.
+    #[serde(default = "first")]
+    pub nth: u32,
+    /// When the script has printed this marker; for run calls only.
+    pub marker: Option<String>,
+    /// How long after the start, as a share in percent of the call's usual duration; 0 if neither this nor `marker` is given.
+    #[serde(default)]
+    pub after_percent: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// What a stimulus does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// GitLab asks for a cancel.
+    Cancel,
+    /// The job is over in GitLab.
+    Abort,
+    /// The runner gets SIGTERM.
+    RunnerTerm,
+    /// The runner dies.
+    RunnerKill,
+    /// The driver's process group gets SIGTERM.
+    DriverTerm,
+    /// The driver's process group gets SIGKILL.
+    DriverKill,
+}
