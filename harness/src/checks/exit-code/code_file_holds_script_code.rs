@@ -1,10 +1,10 @@
 //! # What it verifies
 //!
-//! What a run call writes into BUILD_EXIT_CODE_FILE is the exit code of the script that has just failed.
+//! What a run call writes into `BUILD_EXIT_CODE_FILE` is the exit code of the script that has just failed.
 //!
 //! # Why it matters
 //!
-//! The wrong number is shown to the user and decides over allow_failure and retry: a failure that is allowed for
+//! The wrong number is shown to the user and decides over `allow_failure` and retry: a failure that is allowed for
 //! code 42 turns the pipeline red, or another one is let through.
 //!
 //! # How drivers break it

@@ -1,7 +1,7 @@
 //! # What it verifies
 //!
-//! A call that exits with BUILD_FAILURE_EXIT_CODE does not leave the code of an earlier call in
-//! BUILD_EXIT_CODE_FILE.
+//! A call that exits with `BUILD_FAILURE_EXIT_CODE` does not leave the code of an earlier call in
+//! `BUILD_EXIT_CODE_FILE`.
 //!
 //! # Why it matters
 //!

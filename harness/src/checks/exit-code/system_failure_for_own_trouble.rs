@@ -4,7 +4,7 @@
 //!
 //! # Why it matters
 //!
-//! The user is told that the script failed, looks for a fault in it, and finds none; the retry of get_sources and
+//! The user is told that the script failed, looks for a fault in it, and finds none; the retry of `get_sources` and
 //! of the job is decided on a wrong reason.
 //!
 //! # How drivers break it

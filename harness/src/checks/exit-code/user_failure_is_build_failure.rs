@@ -1,6 +1,6 @@
 //! # What it verifies
 //!
-//! A run call whose script failed by itself exits with the value of BUILD_FAILURE_EXIT_CODE.
+//! A run call whose script failed by itself exits with the value of `BUILD_FAILURE_EXIT_CODE`.
 //!
 //! # Why it matters
 //!

@@ -135,7 +135,7 @@ mod tests {
             .but(|call| {
                 call.stdout
                     .bytes
-                    .extend_from_slice(b"driver-conformance:nonce2:start\n")
+                    .extend_from_slice(b"driver-conformance:nonce2:start\n");
             })
             .expect(ID, 1);
     }

@@ -124,7 +124,7 @@ mod tests {
         held(5000)
             .but(|call| {
                 call.signals
-                    .push((call.started, KillSignal::Kill, SignalResult::Delivered))
+                    .push((call.started, KillSignal::Kill, SignalResult::Delivered));
             })
             .expect_silent(ID);
     }

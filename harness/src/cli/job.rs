@@ -1,0 +1,54 @@
+//! `job`: runs one job payload through a driver and prints the job log like the runner.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+
+use crate::driver::Problem;
+
+use super::{DriverArguments, ExpectedError, Output};
+
+/// Arguments of `job`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The job payload, as GitLab sends it to a runner
+    file: PathBuf,
+
+    /// The driver: a directory, an executable, or a runner's config.toml
+    #[arg(long = "driver", value_name = "PATH")]
+    path: PathBuf,
+
+    #[command(flatten)]
+    driver: DriverArguments,
+}
+
+/// Runs the job.
+pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, ExpectedError> {
+    let _payload = read_payload(&arguments.file)?;
+    let driver = arguments.driver.discover(&arguments.path)?;
+    for note in &driver.notes {
+        output.warning(note);
+    }
+    Err(ExpectedError::not_available("`job`"))
+}
+
+/// The payload, which must be a JSON object.
+fn read_payload(file: &Path) -> Result<Value, ExpectedError> {
+    let problem = |reason: String| {
+        Problem::new(
+            format!(
+                "the job payload {} cannot be used: {reason}",
+                file.display()
+            ),
+            "give the JSON object that GitLab answers to a runner's request for a job",
+        )
+    };
+    let bytes = std::fs::read(file).map_err(|error| problem(error.to_string()))?;
+    let payload: Value =
+        serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
+    if !payload.is_object() {
+        return Err(problem("it is not a JSON object".to_owned()).into());
+    }
+    Ok(payload)
+}
