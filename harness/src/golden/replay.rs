@@ -1,6 +1,5 @@
 //! Replaying a golden trace in the simulation, and writing the result in the trace's own form.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -107,7 +106,7 @@ impl JobSource for GoldenJobs {
             timing: Timing::default(),
             started_at_unix_us: 0,
             names: NameSource::new(index as u64),
-            probe_bodies: BTreeMap::new(),
+            probes: None,
         })
     }
 }

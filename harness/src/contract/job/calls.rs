@@ -171,10 +171,11 @@ impl Job {
             .temp_dir
             .join(format!("script{}", self.names.digits()));
         let path: PathBuf = dir.join(format!("script{}", self.build.script_extension()));
-        let key = stage.map(|stage| (stage.driver_name(), nth));
-        let text = match key.and_then(|key| self.probe_bodies.get(&key)) {
-            Some(body) => self.build.frame(body),
-            None => text,
+        let text = match (&self.probes, stage) {
+            (Some(probes), Some(stage)) => {
+                self.build.frame(&probes.body(stage, nth, &self.build.project_dir()))
+            }
+            _ => text,
         };
         ScriptFile { dir, path, text }
     }

@@ -23,7 +23,7 @@ use super::job_log::{LimitedLog, LogOptions, LogWriter};
 use super::moment::Moment;
 use super::names::NameSource;
 use super::protocol::{Action, CallId, Emulation, Event};
-use super::stage::Program;
+use super::stage::{Program, Stage};
 
 use calls::Call;
 pub use calls::classify;
@@ -74,9 +74,15 @@ pub struct JobInputs {
     pub started_at_unix_us: u64,
     /// Digits in directory names.
     pub names: NameSource,
-    /// Bodies that replace the runner's own script of a stage, by driver name of the stage and number of the call;
-    /// they are put into the runner's frame (E17).
-    pub probe_bodies: BTreeMap<(String, u32), String>,
+    /// Replaces the runner's own script of each stage; `None`: the scripts are the runner's.
+    pub probes: Option<Box<dyn ProbeScripts>>,
+}
+
+/// Bodies that take the place of the runner's own scripts; they are put into the runner's frame (E17).
+pub trait ProbeScripts: Send {
+    /// The body for a call of run: its stage, how often that stage was called before in this job plus one, and the
+    /// project directory as the environment knows it.
+    fn body(&self, stage: &Stage, nth: u32, project_dir: &str) -> String;
 }
 
 /// One emulated job. See [`Emulation`].
@@ -87,7 +93,7 @@ pub struct Job {
     exit_codes: ExitCodes,
     timing: Timing,
     names: NameSource,
-    probe_bodies: BTreeMap<(String, u32), String>,
+    probes: Option<Box<dyn ProbeScripts>>,
 
     contexts: Contexts,
     job_context: ContextId,
@@ -149,7 +155,7 @@ impl Job {
             exit_codes: inputs.exit_codes,
             timing: inputs.timing,
             names: inputs.names,
-            probe_bodies: inputs.probe_bodies,
+            probes: inputs.probes,
             contexts,
             job_context: background,
             prepare_context: background,
