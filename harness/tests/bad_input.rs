@@ -303,7 +303,7 @@ fn unknown_glob() {
     driver(home.path());
     for flag in ["--only", "--skip"] {
         let texts = [
-            "no/such/**` matches no case and no check",
+            "`no/such/**` matches no case and no check",
             "driver-conformance list",
         ];
         refused(home.path(), &["driver", flag, "no/such/**"], &texts);

@@ -3,6 +3,7 @@
 use driver_conformance_reports::model::ExitCode;
 
 use crate::driver::Problem;
+use crate::plan::PlanError;
 use crate::suite::{InterruptSignal, RunError, call_name};
 
 /// An end that is caused by the user, the machine or us, but not by the driver's conformance.
@@ -63,6 +64,34 @@ impl ExpectedError {
 impl From<Problem> for ExpectedError {
     fn from(problem: Problem) -> Self {
         Self::Usage(problem)
+    }
+}
+
+impl From<PlanError> for ExpectedError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::NoMatch { pattern, near } => {
+                let remedy = if near.is_empty() {
+                    "`driver-conformance list` shows every name; `*` matches within one part, `**` across parts".to_owned()
+                } else {
+                    format!(
+                        "near names: {}; `driver-conformance list` shows all",
+                        near.join(", ")
+                    )
+                };
+                Self::Usage(Problem::new(
+                    format!("`{pattern}` matches no case and no check"),
+                    remedy,
+                ))
+            }
+            PlanError::BadPattern { pattern, problem } => Self::Usage(Problem::new(
+                format!("`{pattern}` is not a glob: {problem}"),
+                "use `*` for a part of a name and `**` for any number of parts, for example 'signal/**'",
+            )),
+            ours @ (PlanError::Scenario(_) | PlanError::Senseless { .. }) => {
+                RunError::Harness(ours.to_string()).into()
+            }
+        }
     }
 }
 

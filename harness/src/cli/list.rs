@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::checks::Check;
-use crate::suite::selection::{Globs, select};
+use crate::plan::select::{Globs, select};
 use crate::suite::{CaseEntry, Suite};
 
 use super::{ExpectedError, Output};
@@ -37,8 +37,8 @@ pub(super) fn execute(
     suite: &dyn Suite,
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
-    let mut cases = suite.cases();
-    let mut checks = suite.checks();
+    let mut cases = suite.cases()?;
+    let mut checks = suite.checks().to_vec();
     let globs = Globs {
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),

@@ -10,7 +10,7 @@ use driver_conformance_reports::terminal;
 
 use crate::driver::tools::shell_quoted;
 use crate::driver::{Driver, Problem};
-use crate::suite::selection::{Globs, select};
+use crate::plan::select::{Globs, select};
 use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite};
 
 use super::report_target::{self, OpenTarget, ReportTarget};
@@ -140,15 +140,14 @@ impl Arguments {
             only: or_default(&self.only, &defaults.only),
             skip: or_default(&self.skip, &defaults.skip),
         };
-        let cases: Vec<String> = suite.cases().into_iter().map(|case| case.name).collect();
+        let cases: Vec<String> = suite.cases()?.into_iter().map(|case| case.name).collect();
         let checks: Vec<String> = suite
             .checks()
             .iter()
             .map(|check| check.id.to_owned())
             .collect();
-        let nothing_there = cases.is_empty();
         let selected = select(&globs, &cases, &checks)?;
-        if !nothing_there && (selected.cases.is_empty() || selected.checks.is_empty()) {
+        if selected.cases.is_empty() || selected.checks.is_empty() {
             return Err(ExpectedError::NothingSelected);
         }
         let seed = self.seed.or(defaults.seed).unwrap_or(SEED_DEFAULT);

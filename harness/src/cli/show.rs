@@ -6,7 +6,8 @@ use clap::Args;
 use driver_conformance_reports::text::wrap;
 
 use crate::checks::{Check, Level};
-use crate::driver::{Problem, similar_name};
+use crate::driver::Problem;
+use crate::plan::select::near_names;
 use crate::suite::Suite;
 
 use super::{ExpectedError, Output};
@@ -28,7 +29,7 @@ pub(super) fn execute(
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
     let name = &arguments.name;
-    let cases = suite.cases();
+    let cases = suite.cases()?;
     let checks = suite.checks();
     let case = cases.iter().find(|case| case.name == *name);
     let check = checks.iter().find(|check| check.id == name);
@@ -51,11 +52,14 @@ pub(super) fn execute(
             .map(|case| case.name.as_str())
             .chain(checks.iter().map(|check| check.id))
             .collect();
-        let remedy = match similar_name(name, &names) {
-            Some(similar) => {
-                format!("did you mean `{similar}`? `driver-conformance list` shows every name")
-            }
-            None => "`driver-conformance list` shows every name".to_owned(),
+        let near = near_names(&names, name);
+        let remedy = if near.is_empty() {
+            "`driver-conformance list` shows every name".to_owned()
+        } else {
+            format!(
+                "near names: {}; `driver-conformance list` shows all",
+                near.join(", ")
+            )
         };
         let message = format!("there is no case and no check `{name}`");
         return Err(ExpectedError::Usage(Problem::new(message, remedy)));
@@ -68,6 +72,7 @@ fn describe(text: &mut String, check: &Check) {
     let _ = writeln!(text, "check {}", check.id);
     field(text, "requires", check.requirement);
     field(text, "why", check.why);
+    field(text, "broken by", check.broken_by);
     field(text, "fix", check.fix);
     field(text, "level", level_name(check.level));
     field(text, "category", check.category.name());

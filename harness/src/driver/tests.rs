@@ -182,3 +182,21 @@ fn the_digest_changes_with_the_files_and_only_with_them() {
     assert_ne!(found(home.path()).digest, before);
     assert_eq!(before.len(), "sha256:".len() + 64);
 }
+
+#[test]
+fn the_example_in_the_documentation_is_valid() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md");
+    let page = fs::read_to_string(page).expect("the page is part of the repository");
+    let (_, rest) = page
+        .split_once("```toml\n")
+        .expect("the page has an example");
+    let (example, _) = rest.split_once("```").expect("the example has an end");
+    let home = home();
+    program(&home.path().join("run"));
+    program(&home.path().join("bin/prepare"));
+    fs::write(home.path().join(SETTINGS_FILE), example).expect("our own directory");
+    let driver = found(home.path());
+    assert_eq!(driver.config.shell, "sh");
+    assert_eq!(driver.selection.jobs, Some(2));
+    assert_eq!(driver.job.variables.len(), 1);
+}

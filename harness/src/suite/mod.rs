@@ -5,17 +5,18 @@
 
 mod clock;
 mod interruption;
-pub mod selection;
-pub mod verdict;
+pub mod report;
 
 use std::time::Duration;
 
 use driver_conformance_reports::model::{Report, Status};
 
-use crate::checks::Check;
+use crate::checks::{self, Check};
+use crate::contract::config::RunnerConfig;
 use crate::contract::stage::{Program, Stage};
 use crate::driver::Driver;
 use crate::driver::tools::{MissingTool, find_in_path, missing_tool};
+use crate::plan::{Calibration, CaseDefaults, load_cases};
 use crate::trace::Trace;
 
 pub use clock::utc_timestamp;
@@ -35,11 +36,11 @@ pub struct CaseEntry {
 
 /// What can be run and how.
 pub trait Suite {
-    /// Every case there is, in the order in which they are run.
-    fn cases(&self) -> Vec<CaseEntry>;
+    /// Every case there is, sorted by name.
+    fn cases(&self) -> Result<Vec<CaseEntry>, RunError>;
 
     /// Every check there is.
-    fn checks(&self) -> Vec<&'static Check>;
+    fn checks(&self) -> &'static [&'static Check];
 
     /// Runs the selected cases on a driver. When [`RunOptions::interruption`] is raised, it cleans up and returns
     /// [`RunError::Interrupted`].
@@ -151,19 +152,36 @@ pub struct FinishedCase<'run> {
 
 /// The suite of this build.
 pub fn builtin() -> impl Suite {
-    NotBuilt
+    Builtin
 }
 
-/// Stands in until the engine, the cases and the checks are there.
-struct NotBuilt;
+/// The scenarios and checks that are part of the program.
+struct Builtin;
 
-impl Suite for NotBuilt {
-    fn cases(&self) -> Vec<CaseEntry> {
-        Vec::new()
+impl Suite for Builtin {
+    fn cases(&self) -> Result<Vec<CaseEntry>, RunError> {
+        // The names do not depend on the driver, so nothing of it is needed to list them.
+        let defaults = CaseDefaults {
+            runner: RunnerConfig::default(),
+            calibration: Calibration::default(),
+            variables: Vec::new(),
+            image: None,
+            services: Vec::new(),
+        };
+        let cases = load_cases(&defaults).map_err(|error| RunError::Harness(error.to_string()))?;
+        let mut entries: Vec<CaseEntry> = cases
+            .into_iter()
+            .map(|case| CaseEntry {
+                name: case.name,
+                about: case.about,
+            })
+            .collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
     }
 
-    fn checks(&self) -> Vec<&'static Check> {
-        Vec::new()
+    fn checks(&self) -> &'static [&'static Check] {
+        checks::all()
     }
 
     fn run(

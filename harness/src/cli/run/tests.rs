@@ -12,12 +12,13 @@ use driver_conformance_reports::model::{ExitCode, Report};
 use tempfile::TempDir;
 
 use super::*;
+use crate::checks::verdict::CaseResult;
 use crate::checks::{self, Check, Deviation};
 use crate::contract::exit::ExitStatus;
 use crate::contract::moment::Moment;
 use crate::contract::stage::Program;
 use crate::plan::case::{Case, JobOrder};
-use crate::suite::verdict::{assemble, examine};
+use crate::suite::report::{CaseRun, assemble};
 use crate::suite::{CaseEntry, InterruptSignal, Progress, RunError, missing_tool_in};
 use crate::trace::{CallRecord, Capture, Trace};
 
@@ -28,6 +29,7 @@ static WRONG: Check = Check {
     level: checks::Level::Must,
     requirement: "r",
     why: "w",
+    broken_by: "b",
     fix: "f",
     examine: |case, _| {
         let deviation = Deviation {
@@ -56,17 +58,17 @@ enum Behaviour {
 struct Scripted(Behaviour);
 
 impl Suite for Scripted {
-    fn cases(&self) -> Vec<CaseEntry> {
-        ["a/good", "a/bad"]
-            .map(|name| CaseEntry {
-                name: name.to_owned(),
-                about: String::new(),
-            })
-            .to_vec()
+    fn cases(&self) -> Result<Vec<CaseEntry>, RunError> {
+        let entry = |name: &str| CaseEntry {
+            name: name.to_owned(),
+            about: String::new(),
+        };
+        Ok(vec![entry("a/bad"), entry("a/good")])
     }
 
-    fn checks(&self) -> Vec<&'static Check> {
-        vec![&WRONG]
+    fn checks(&self) -> &'static [&'static Check] {
+        static ALL: [&Check; 1] = [&WRONG];
+        &ALL
     }
 
     fn run(
@@ -92,21 +94,25 @@ impl Suite for Scripted {
             Behaviour::Judge => {}
         }
         progress.started(options.cases.len());
-        let examined = options
-            .cases
-            .iter()
-            .map(|name| {
-                let case = Case {
+        let mut runs = Vec::new();
+        for name in &options.cases {
+            let run = CaseRun {
+                case: Case {
                     name: name.clone(),
                     about: String::new(),
                     jobs: Vec::new(),
                     order: JobOrder::Sequential,
-                };
-                examine(&case, &Trace::default(), &[&WRONG], Duration::ZERO)
-            })
-            .collect();
+                    only_checks: Vec::new(),
+                    estimate: Duration::ZERO,
+                },
+                result: CaseResult::Done(Box::default()),
+                duration: Duration::ZERO,
+            };
+            run.announce(self.checks(), options.strict, progress);
+            runs.push(run);
+        }
         let times = (SystemTime::UNIX_EPOCH, Duration::ZERO);
-        Ok(assemble(driver, options, &[&WRONG], examined, times))
+        Ok(assemble(driver, options, self.checks(), runs, times))
     }
 }
 
