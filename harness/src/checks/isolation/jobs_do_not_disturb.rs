@@ -74,6 +74,7 @@ fn foreign_output(case: &Case, trace: &Trace) -> Vec<Deviation> {
 /// Calls that do not work while another job is alive. All scripts of these cases succeed.
 fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
     let scripts = undisturbed_scripts(case, trace);
+    let own_environment = calls(trace).any(|(_, call)| call.program == Program::Prepare);
     calls(trace)
         .filter(|(index, _)| undisturbed(case, trace, *index))
         .filter_map(|(index, call)| {
@@ -82,7 +83,8 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
                 (Program::Run, Some(run)) if !run.started() => {
                     "did not run a script while another job was alive"
                 }
-                (Program::Run, Some(run)) if run.printed("forgotten") => {
+                // Without prepare a driver has no environments of its own to keep apart.
+                (Program::Run, Some(run)) if own_environment && run.printed("forgotten") => {
                     "lost files of a job while another one was alive"
                 }
                 _ if exit_code(call) != Some(0) => "failed while another job was alive",
