@@ -3,8 +3,11 @@
 //! The command line knows only this module: [`Suite`] is what it needs, [`Progress`] is what it is told meanwhile. So the
 //! command line can be tested without an engine, and an engine can be used without a command line.
 
+mod case_jobs;
 mod clock;
+mod execution;
 mod interruption;
+mod payload;
 pub mod report;
 
 use std::time::Duration;
@@ -186,12 +189,10 @@ impl Suite for Builtin {
 
     fn run(
         &self,
-        _driver: &Driver,
-        _options: &RunOptions,
-        _progress: &mut dyn Progress,
+        driver: &Driver,
+        options: &RunOptions,
+        progress: &mut dyn Progress,
     ) -> Result<Report, RunError> {
-        Err(RunError::Harness(
-            "no engine is available in this build".to_owned(),
-        ))
+        execution::run(driver, options, progress)
     }
 }

@@ -33,6 +33,13 @@ pub struct CaseRun {
 }
 
 impl CaseRun {
+    /// Whether the machine was too busy to judge it.
+    pub fn is_inconclusive(&self, checks: &[&'static Check]) -> bool {
+        let judged = verdict::judge(&[(&self.case, &self.result)], checks);
+        let status = |finding: &verdict::Finding| finding.status == verdict::Status::Inconclusive;
+        !judged.findings.is_empty() && judged.findings.iter().all(status)
+    }
+
     fn trace(&self) -> Option<&Trace> {
         match &self.result {
             verdict::CaseResult::Done(trace) => Some(trace),
