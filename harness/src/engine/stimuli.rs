@@ -118,6 +118,7 @@ fn words(stimulus: &Stimulus) -> String {
         StimulusAction::Abort => "the job was over in GitLab",
         StimulusAction::RunnerTerm => "the runner got SIGTERM",
         StimulusAction::RunnerKill => "the runner was killed",
+        StimulusAction::DriverTerm => "the driver got SIGTERM from outside",
         StimulusAction::DriverKill => "the driver was killed with SIGKILL",
     };
     match &stimulus.when {

@@ -16,3 +16,5 @@ mod spawn;
 pub mod supervisor;
 mod tree;
 mod wire;
+
+pub(crate) use wire::wait_ready;

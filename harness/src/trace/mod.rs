@@ -111,10 +111,8 @@ pub enum TraceEventKind {
     CallEnded(CallIndex),
     /// The runner gave up on the call.
     CallAbandoned(CallIndex),
-    /// A stimulus of the scenario was applied, in words.
+    /// A stimulus of the scenario was applied, or the harness ended the case early; in words.
     Stimulus(String),
-    /// The harness ended the case early.
-    Aborted(Abortion),
     /// The job was over.
     JobFinished(Outcome),
 }

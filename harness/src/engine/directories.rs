@@ -1,0 +1,215 @@
+//! The private directories of a case, and what is left in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::trace::{CallIndex, LEFT_FILES_MAX, LeftFile};
+
+/// Most entries for which the directories are walked after every call; with more, only at the end, and files are then
+/// not attributed to calls.
+const ENTRIES_PER_CALL_MAX: usize = 2_000;
+
+/// Directories that belong to one case alone, so that whatever appears in them comes from its calls. Removed with all
+/// they hold when dropped.
+#[derive(Debug)]
+pub struct CaseDirectories {
+    root: tempfile::TempDir,
+}
+
+impl CaseDirectories {
+    /// Makes them below `parent`, all with mode 0700. Fails with the system's error when one cannot be made.
+    pub fn new_in(parent: &Path) -> io::Result<Self> {
+        let root = tempfile::Builder::new().prefix("driver-conformance-").tempdir_in(parent)?;
+        let directories = Self { root };
+        for path in [
+            directories.runner_temp(),
+            directories.home(),
+            directories.builds(),
+            directories.cache(),
+        ] {
+            make_private_directory(&path)?;
+        }
+        Ok(directories)
+    }
+
+    /// The directory that holds the others.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// The runner's own temporary directory, parent of each attempt's `custom-executor<digits>` (B4).
+    pub fn runner_temp(&self) -> PathBuf {
+        self.root().join("tmp")
+    }
+
+    /// HOME of the runner.
+    pub fn home(&self) -> PathBuf {
+        self.root().join("home")
+    }
+
+    /// `builds_dir`, for drivers that run scripts on this machine.
+    pub fn builds(&self) -> PathBuf {
+        self.root().join("builds")
+    }
+
+    /// `cache_dir`, for drivers that run scripts on this machine.
+    pub fn cache(&self) -> PathBuf {
+        self.root().join("cache")
+    }
+}
+
+/// Makes a directory with mode 0700 minus the umask.
+pub(super) fn make_private_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(path)
+}
+
+/// Notes what appears below a directory, and during which call.
+#[derive(Debug)]
+pub(super) struct FileWatch {
+    root: PathBuf,
+    /// Not looked into: what the runner itself makes and removes, and what the case says.
+    unwatched: BTreeSet<PathBuf>,
+    /// What was there before the first call.
+    before: BTreeSet<PathBuf>,
+    appeared: BTreeMap<PathBuf, Option<CallIndex>>,
+    too_many: bool,
+}
+
+impl FileWatch {
+    /// Begins to watch: what is there now is nobody's.
+    pub(super) fn begin(root: &Path, unwatched: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut watch = Self {
+            root: root.to_path_buf(),
+            unwatched: unwatched.into_iter().collect(),
+            before: BTreeSet::new(),
+            appeared: BTreeMap::new(),
+            too_many: false,
+        };
+        watch.before = watch.walk(usize::MAX).into_iter().map(|(path, _)| path).collect();
+        watch
+    }
+
+    /// The runner made this directory: what is in it is not left by the driver.
+    pub(super) fn runner_made(&mut self, path: &Path) {
+        self.unwatched.insert(path.to_path_buf());
+    }
+
+    /// The runner removed it: if it is there later, somebody else made it, or it could not be removed.
+    pub(super) fn runner_removed(&mut self, path: &Path) {
+        self.unwatched.remove(path);
+    }
+
+    /// A call has ended; `alone` if no other call of the case was running. New files are attributed to it then.
+    pub(super) fn call_ended(&mut self, call: CallIndex, alone: bool) {
+        if self.too_many {
+            return;
+        }
+        let found = self.walk(ENTRIES_PER_CALL_MAX);
+        if found.len() >= ENTRIES_PER_CALL_MAX {
+            self.too_many = true;
+            return;
+        }
+        for (path, _) in found {
+            if !self.before.contains(&path) {
+                self.appeared.entry(path).or_insert_with(|| alone.then_some(call));
+            }
+        }
+    }
+
+    /// What is there now and was not at the beginning, at most [`LEFT_FILES_MAX`] of them.
+    pub(super) fn left(&self) -> Vec<LeftFile> {
+        self.walk(LEFT_FILES_MAX.saturating_add(self.before.len()))
+            .into_iter()
+            .filter(|(path, _)| !self.before.contains(path))
+            .take(LEFT_FILES_MAX)
+            .map(|(path, mode)| {
+                let made_by = self.appeared.get(&path).copied().flatten();
+                LeftFile { path, mode, made_by }
+            })
+            .collect()
+    }
+
+    /// All entries below the root with their modes, at most `entries_max`. Symbolic links are not followed.
+    fn walk(&self, entries_max: usize) -> Vec<(PathBuf, u32)> {
+        let mut found = Vec::new();
+        let mut waiting = vec![self.root.clone()];
+        while let Some(directory) = waiting.pop() {
+            // A directory that cannot be read is itself in the list.
+            let Ok(entries) = fs::read_dir(&directory) else { continue };
+            for entry in entries.flatten() {
+                let path = entry.path();
+                if self.unwatched.contains(&path) {
+                    continue;
+                }
+                if found.len() >= entries_max {
+                    return found;
+                }
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() {
+                    waiting.push(path.clone());
+                }
+                found.push((path, metadata.mode()));
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn directories() -> CaseDirectories {
+        CaseDirectories::new_in(&std::env::temp_dir()).expect("a directory can be made")
+    }
+
+    #[test]
+    fn new_files_are_attributed_and_old_ones_ignored() {
+        let directories = directories();
+        fs::write(directories.home().join("old"), "").expect("written");
+        let mut watch = FileWatch::begin(directories.root(), []);
+        fs::write(directories.home().join("first"), "").expect("written");
+        watch.call_ended(CallIndex(0), true);
+        fs::write(directories.home().join("second"), "").expect("written");
+        watch.call_ended(CallIndex(1), false);
+        fs::write(directories.home().join("late"), "").expect("written");
+        let mut left: Vec<_> = watch
+            .left()
+            .into_iter()
+            .map(|file| (file.path.file_name().expect("named").to_owned(), file.made_by))
+            .collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                ("first".into(), Some(CallIndex(0))),
+                ("late".into(), None),
+                ("second".into(), None)
+            ]
+        );
+    }
+
+    #[test]
+    fn the_attempt_directory_counts_only_after_the_runner_removed_it() {
+        let directories = directories();
+        let mut watch = FileWatch::begin(directories.root(), []);
+        let attempt = directories.runner_temp().join("custom-executor1");
+        make_private_directory(&attempt).expect("made");
+        watch.runner_made(&attempt);
+        fs::write(attempt.join("state"), "").expect("written");
+        assert!(watch.left().is_empty());
+        watch.runner_removed(&attempt);
+        assert_eq!(watch.left().len(), 2);
+    }
+
+    #[test]
+    fn they_go_with_their_owner() {
+        let directories = directories();
+        let root = directories.root().to_path_buf();
+        drop(directories);
+        assert!(!root.exists());
+    }
+}

@@ -1,0 +1,527 @@
+//! The mock engine: runs emulated jobs with real driver processes, and records all of it.
+//!
+//! One case is one thread in one `poll` loop over the supervisors of its jobs, the pipes of its calls and its deadlines.
+//! There is no async runtime in it: a runtime costs more per call than starting the driver does, and a loop that reads
+//! one piece per turn bounds the memory by itself. Several cases run on several threads.
+//!
+//! Nothing here decides what a runner does. It performs the [`Action`]s of an [`Emulation`] and tells it what happened.
+
+mod actions;
+mod calls;
+mod conclusion;
+mod files;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+
+use self::calls::Call;
+use super::directories::{CaseDirectories, FileWatch};
+use super::stimuli::StimulusBoard;
+use crate::contract::moment::Moment;
+use crate::contract::protocol::{CallId, CallSpec, Emulation, Event, Stream};
+use crate::contract::stage::Program;
+use crate::plan::case::{JobOrder, Probe, Stimulus};
+use crate::process::client::Supervised;
+use crate::process::interrupt::{Interrupt, Urgency};
+use crate::process::wait_ready;
+use crate::trace::{Abortion, CallIndex, JobRecord, Trace, TraceEvent, TraceEventKind};
+
+/// Default of [`CaseEnvironment::budget`].
+pub const CASE_BUDGET_DEFAULT: Duration = Duration::from_secs(120);
+/// Default of [`CaseEnvironment::survivor_grace`].
+pub const SURVIVOR_GRACE_DEFAULT: Duration = Duration::from_millis(500);
+/// Default of [`CaseEnvironment::interrupt_patience`].
+pub const INTERRUPT_PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// How often the engine wakes at least, to measure how late it is woken.
+const TICK: Duration = Duration::from_millis(10);
+/// Bytes read from a pipe at once: the capacity of a pipe.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Where and within which bounds a case runs.
+#[derive(Debug)]
+pub struct CaseEnvironment {
+    /// The executable that becomes the supervisors: `driver-conformance` itself.
+    pub supervisor: PathBuf,
+    /// The private directories of the case.
+    pub directories: CaseDirectories,
+    /// Paths in them that are not looked at for left files, for example a mock backend's own.
+    pub unwatched: Vec<PathBuf>,
+    /// PATH of the runner, in which a driver's name without slash is looked up (B2).
+    pub runner_path: String,
+    /// How long all jobs of the case may take together before everything is killed ([`Abortion::CaseBudget`]).
+    pub budget: Duration,
+    /// How long processes may take to end by themselves after the last call before they count as left.
+    pub survivor_grace: Duration,
+    /// How long the driver may take to clean up after the harness was asked to stop ([`Abortion::Interrupted`]).
+    pub interrupt_patience: Duration,
+}
+
+impl CaseEnvironment {
+    /// An environment with the default bounds and this process's own PATH.
+    pub fn new(supervisor: &Path, directories: CaseDirectories) -> Self {
+        Self {
+            supervisor: supervisor.to_path_buf(),
+            directories,
+            unwatched: Vec::new(),
+            runner_path: std::env::var("PATH").unwrap_or_default(),
+            budget: CASE_BUDGET_DEFAULT,
+            survivor_grace: SURVIVOR_GRACE_DEFAULT,
+            interrupt_patience: INTERRUPT_PATIENCE_DEFAULT,
+        }
+    }
+}
+
+/// What the trace says about a call beyond its [`CallSpec`].
+#[derive(Debug, Clone, Default)]
+pub struct CallLabel {
+    /// Nonce of the probe in the call's script, by which its markers are known.
+    pub nonce: Option<String>,
+    /// What the probe does when run properly.
+    pub probe: Option<Probe>,
+}
+
+/// Tells the label of a call just before it is started.
+pub type Labeller = Box<dyn FnMut(&CallSpec) -> CallLabel + Send>;
+
+/// One job of a case, ready to run.
+pub struct JobRun {
+    /// Id in GitLab, for the trace.
+    pub job_id: u64,
+    /// The emulated runner at work on it.
+    pub emulation: Box<dyn Emulation>,
+    /// What happens to it.
+    pub stimuli: Vec<Stimulus>,
+    /// Labels of its calls.
+    pub labeller: Labeller,
+}
+
+impl JobRun {
+    /// A job to which nothing happens and whose calls have no labels.
+    pub fn plain(job_id: u64, emulation: Box<dyn Emulation>) -> Self {
+        Self {
+            job_id,
+            emulation,
+            stimuli: Vec::new(),
+            labeller: Box::new(|_| CallLabel::default()),
+        }
+    }
+}
+
+/// Why a case could not be run: a fault of the harness or its surroundings, never of the driver.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No supervisor process.
+    #[error("the supervisor {} could not be started: {source}", program.display())]
+    SupervisorStart {
+        /// The executable.
+        program: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A supervisor says what cannot be, or cannot be reached.
+    #[error("the supervisor of job {job} broke down: {source}")]
+    Supervisor {
+        /// Which job of the case, from 0.
+        job: usize,
+        /// Why.
+        source: io::Error,
+    },
+    /// Waiting failed.
+    #[error("waiting for the driver failed: {0}")]
+    Wait(io::Error),
+    /// The emulation wants to make or remove a path that is not its own.
+    #[error("{} is not below the runner's temporary directory {}", path.display(), runner_temp.display())]
+    OutsideRunnerTemp {
+        /// The path.
+        path: PathBuf,
+        /// Where it must be.
+        runner_temp: PathBuf,
+    },
+}
+
+/// Runs the jobs of one case in this thread and returns the record. Afterwards no process of the case is alive, except
+/// [`Trace::unkillable_processes`].
+///
+/// When `interrupt` is asked, running jobs get the event that a runner's SIGTERM is (H12), so that the driver's cleanup
+/// runs; calls other than cleanup are killed after half of [`CaseEnvironment::interrupt_patience`], everything after all
+/// of it. Asked a second time, everything is killed at once. [`Trace::aborted`] says so.
+pub fn run_case(
+    environment: &CaseEnvironment,
+    jobs: Vec<JobRun>,
+    order: JobOrder,
+    interrupt: &Interrupt,
+) -> Result<Trace, EngineError> {
+    Engine::new(environment, jobs, order, interrupt).run()
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Not begun.
+    Waiting,
+    /// The emulation is at work.
+    Running,
+    /// It is over; its supervisor still watches.
+    Settled,
+    /// The runner was killed: the emulation is not asked any more.
+    RunnerKilled,
+}
+
+struct Job {
+    emulation: Box<dyn Emulation>,
+    labeller: Labeller,
+    board: StimulusBoard,
+    phase: Phase,
+    /// The emulation said `Finish`.
+    finished: bool,
+    /// When it was handed out.
+    begun: Instant,
+    supervisor: Option<Supervised>,
+    /// Its calls, by their index in the trace.
+    calls: BTreeMap<CallIndex, Call>,
+    /// The same, by the emulation's number.
+    numbers: BTreeMap<CallId, CallIndex>,
+    /// A call that waits for the job's turn.
+    held: Option<Box<CallSpec>>,
+    /// The supervisor has listed what was left, and now kills it.
+    survivors_listed: bool,
+}
+
+impl Job {
+    fn moment(&self) -> Moment {
+        Moment::after_start(self.begun.elapsed())
+    }
+
+    fn has_running_call(&self) -> bool {
+        self.calls.values().any(Call::is_running)
+    }
+
+    /// A call is running that the emulation waits for.
+    fn has_awaited_call(&self) -> bool {
+        self.calls.values().any(|call| call.is_running() && !call.abandoned)
+    }
+
+    /// Over: nothing is going on that the emulation still waits for.
+    fn is_over(&self) -> bool {
+        self.finished && (!self.has_awaited_call() || self.emulation.next_wake().is_none())
+    }
+}
+
+/// What became ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Interrupt,
+    Supervisor(usize),
+    Pipe(usize, CallIndex, Stream),
+}
+
+/// Measures how late this thread is woken.
+#[derive(Debug)]
+struct Ticker {
+    due: Instant,
+    worst: Duration,
+}
+
+impl Ticker {
+    fn note(&mut self, now: Instant) {
+        if now >= self.due {
+            self.worst = self.worst.max(now - self.due);
+            self.due = now + TICK;
+        }
+    }
+}
+
+struct Engine<'a> {
+    environment: &'a CaseEnvironment,
+    order: JobOrder,
+    interrupt: &'a Interrupt,
+    urgency: Urgency,
+    /// When the harness was asked to stop.
+    asked_to_stop: Option<Instant>,
+    calls_killed: bool,
+    started: Instant,
+    jobs: Vec<Job>,
+    /// With [`JobOrder::Turns`]: whose turn it is.
+    turn: usize,
+    files: FileWatch,
+    ticker: Ticker,
+    buffer: Vec<u8>,
+    trace: Trace,
+}
+
+impl<'a> Engine<'a> {
+    fn new(
+        environment: &'a CaseEnvironment,
+        runs: Vec<JobRun>,
+        order: JobOrder,
+        interrupt: &'a Interrupt,
+    ) -> Self {
+        let started = Instant::now();
+        let mut trace = Trace::default();
+        let mut jobs = Vec::with_capacity(runs.len());
+        for run in runs {
+            trace.jobs.push(JobRecord {
+                job_id: run.job_id,
+                outcome: None,
+                job_log: Vec::new(),
+                runner_log: Vec::new(),
+            });
+            jobs.push(Job {
+                emulation: run.emulation,
+                labeller: run.labeller,
+                board: StimulusBoard::new(run.stimuli),
+                phase: Phase::Waiting,
+                finished: false,
+                begun: started,
+                supervisor: None,
+                calls: BTreeMap::new(),
+                numbers: BTreeMap::new(),
+                held: None,
+                survivors_listed: false,
+            });
+        }
+        let unwatched = environment.unwatched.iter().cloned();
+        Self {
+            environment,
+            order,
+            interrupt,
+            urgency: Urgency::None,
+            asked_to_stop: None,
+            calls_killed: false,
+            started,
+            jobs,
+            turn: 0,
+            files: FileWatch::begin(environment.directories.root(), unwatched),
+            ticker: Ticker { due: started + TICK, worst: Duration::ZERO },
+            buffer: vec![0; READ_BYTES],
+            trace,
+        }
+    }
+
+    fn run(mut self) -> Result<Trace, EngineError> {
+        self.heed_interrupt()?;
+        self.go_on()?;
+        while !self.is_done() {
+            for source in self.wait(self.patience())? {
+                self.serve(source)?;
+            }
+            self.fire_due()?;
+            self.go_on()?;
+        }
+        self.conclude()
+    }
+
+    fn is_done(&self) -> bool {
+        let over = |job: &Job| matches!(job.phase, Phase::Settled | Phase::RunnerKilled);
+        self.must_stop_now() || self.jobs.iter().all(over)
+    }
+
+    /// Everything is to be killed without further ado.
+    fn must_stop_now(&self) -> bool {
+        match self.trace.aborted {
+            None => false,
+            Some(Abortion::Interrupted) => {
+                let patience = self.environment.interrupt_patience;
+                self.urgency == Urgency::AtOnce
+                    || self.asked_to_stop.is_none_or(|asked| asked.elapsed() >= patience)
+            }
+            Some(_) => true,
+        }
+    }
+
+    fn now(&self) -> Moment {
+        Moment::after_start(self.started.elapsed())
+    }
+
+    fn record(&mut self, job: usize, kind: TraceEventKind) {
+        let at = self.now();
+        self.trace.events.push(TraceEvent { at, job, kind });
+    }
+
+    fn abort(&mut self, job: usize, abortion: Abortion) {
+        if self.trace.aborted.is_none() {
+            self.record(job, TraceEventKind::Stimulus(format!("the harness ended the case: {abortion}")));
+            self.trace.aborted = Some(abortion);
+        }
+    }
+
+    /// How long nothing can become due.
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        let mut next = self.ticker.due;
+        for job in self.jobs.iter().filter(|job| job.phase == Phase::Running) {
+            if let Some(wake) = job.emulation.next_wake() {
+                next = next.min(job.begun + wake.since_start().min(self.environment.budget));
+            }
+            if let Some(due) = job.board.next_due() {
+                next = next.min(self.started + due.since_start());
+            }
+        }
+        next.saturating_duration_since(now)
+    }
+
+    /// Waits for anything to become ready, at most for `patience`.
+    fn wait(&mut self, patience: Duration) -> Result<Vec<Source>, EngineError> {
+        let (sources, mut watched) = self.watched();
+        wait_ready(&mut watched, Some(patience)).map_err(EngineError::Wait)?;
+        let is_ready = |watched: &PollFd<'_>| !watched.revents().is_empty();
+        let ready = sources
+            .into_iter()
+            .zip(&watched)
+            .filter_map(|(source, watched)| is_ready(watched).then_some(source))
+            .collect();
+        self.ticker.note(Instant::now());
+        Ok(ready)
+    }
+
+    fn watched(&self) -> (Vec<Source>, Vec<PollFd<'_>>) {
+        let mut sources = Vec::new();
+        let mut watched = Vec::new();
+        let mut watch = |source: Source, descriptor| {
+            sources.push(source);
+            watched.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+        };
+        if let Some(bell) = self.interrupt.bell_after(self.urgency) {
+            watch(Source::Interrupt, bell);
+        }
+        for (index, job) in self.jobs.iter().enumerate() {
+            if let Some(supervisor) = &job.supervisor {
+                watch(Source::Supervisor(index), supervisor.as_fd());
+            }
+            for (call, stream, pipe) in calls::open_pipes(&job.calls) {
+                watch(Source::Pipe(index, call, stream), pipe);
+            }
+        }
+        (sources, watched)
+    }
+
+    fn serve(&mut self, source: Source) -> Result<(), EngineError> {
+        match source {
+            Source::Interrupt => self.heed_interrupt(),
+            Source::Supervisor(job) => self.hear_supervisor(job),
+            Source::Pipe(job, call, stream) => self.read_pipe(job, call, stream),
+        }
+    }
+
+    /// Applies everything that is due: bounds of the case, wake-ups of the emulations, stimuli.
+    fn fire_due(&mut self) -> Result<(), EngineError> {
+        if self.started.elapsed() >= self.environment.budget {
+            self.abort(0, Abortion::CaseBudget(self.environment.budget));
+        }
+        self.kill_calls_that_outlast_an_interrupt()?;
+        for job in 0..self.jobs.len() {
+            if self.jobs[job].phase != Phase::Running {
+                continue;
+            }
+            let now = self.jobs[job].moment();
+            if self.jobs[job].emulation.next_wake().is_some_and(|wake| wake <= now) {
+                self.deliver(job, Event::Wake)?;
+            }
+            let now = self.now();
+            while let Some(due) = self.jobs[job].board.take_due(now) {
+                self.apply(job, due)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Settles jobs that are over and begins those whose time has come.
+    fn go_on(&mut self) -> Result<(), EngineError> {
+        loop {
+            for job in &mut self.jobs {
+                if job.phase == Phase::Running && job.is_over() {
+                    job.phase = Phase::Settled;
+                }
+                // Nothing new is begun once the harness was asked to stop.
+                if job.phase == Phase::Waiting && self.urgency != Urgency::None {
+                    job.phase = Phase::Settled;
+                }
+            }
+            let one_at_a_time = self.order == JobOrder::Sequential;
+            if one_at_a_time && self.jobs.iter().any(|job| job.phase == Phase::Running) {
+                return Ok(());
+            }
+            match self.jobs.iter().position(|job| job.phase == Phase::Waiting) {
+                Some(job) => self.begin(job)?,
+                None if !self.give_turn()? => return Ok(()),
+                None => {}
+            }
+        }
+    }
+
+    fn begin(&mut self, job: usize) -> Result<(), EngineError> {
+        let program = &self.environment.supervisor;
+        let supervisor = Supervised::new(program).map_err(|source| {
+            EngineError::SupervisorStart { program: program.clone(), source }
+        })?;
+        let now = Instant::now();
+        let job_state = &mut self.jobs[job];
+        job_state.supervisor = Some(supervisor);
+        job_state.phase = Phase::Running;
+        job_state.begun = now;
+        self.deliver(job, Event::Begin)
+    }
+
+    /// With [`JobOrder::Turns`]: starts the held call of the job whose turn it is, unless a call is alive. Returns whether
+    /// it tried to.
+    fn give_turn(&mut self) -> Result<bool, EngineError> {
+        if self.order != JobOrder::Turns || self.jobs.iter().any(Job::has_awaited_call) {
+            return Ok(false);
+        }
+        let count = self.jobs.len();
+        let turn = (0..count)
+            .map(|step| (self.turn + step) % count)
+            .find(|job| self.jobs[*job].phase == Phase::Running);
+        let Some(job) = turn else { return Ok(false) };
+        let Some(spec) = self.jobs[job].held.take() else { return Ok(false) };
+        self.turn = (job + 1) % count;
+        if let Some(event) = self.start_call(job, *spec)? {
+            self.deliver(job, event)?;
+        }
+        Ok(true)
+    }
+
+    /// Reacts to the harness being asked to stop.
+    fn heed_interrupt(&mut self) -> Result<(), EngineError> {
+        let before = std::mem::replace(&mut self.urgency, self.interrupt.urgency());
+        if before != Urgency::None || self.urgency == Urgency::None {
+            return Ok(());
+        }
+        self.asked_to_stop = Some(Instant::now());
+        self.abort(0, Abortion::Interrupted);
+        for job in 0..self.jobs.len() {
+            if self.jobs[job].phase == Phase::Running {
+                self.deliver(job, Event::Interrupt("terminated"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A runner lets a call go on that it may not interrupt (H13); a person who pressed Ctrl-C does not wait for that.
+    fn kill_calls_that_outlast_an_interrupt(&mut self) -> Result<(), EngineError> {
+        let patience = self.environment.interrupt_patience / 2;
+        let outlasted = self.asked_to_stop.is_some_and(|asked| asked.elapsed() >= patience);
+        if !outlasted || self.calls_killed {
+            return Ok(());
+        }
+        self.calls_killed = true;
+        for job in 0..self.jobs.len() {
+            let to_kill: Vec<CallIndex> = self.jobs[job]
+                .calls
+                .iter()
+                .filter(|(_, call)| call.is_running() && call.program != Program::Cleanup)
+                .map(|(index, _)| *index)
+                .collect();
+            for call in to_kill {
+                self.kill_from_outside(job, call, crate::contract::protocol::KillSignal::Kill)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! The end of a case: what is left, and that nothing is alive.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+
+use super::{Engine, EngineError, Job};
+use crate::contract::exit::ExitStatus;
+use crate::process::client::{FINISH_PATIENCE, Report, Survivor};
+use crate::process::wait_ready;
+use crate::trace::{CallIndex, SurvivingProcess, Trace, TraceEventKind};
+
+impl Engine<'_> {
+    /// Lists what is left of the case, kills what is alive, and gives the record away.
+    pub(super) fn conclude(mut self) -> Result<Trace, EngineError> {
+        let aborted = self.trace.aborted.is_some();
+        let grace = if aborted { Duration::ZERO } else { self.environment.survivor_grace };
+        for (job, state) in self.jobs.iter_mut().enumerate() {
+            let Some(supervisor) = state.supervisor.as_mut() else { continue };
+            if let Err(error) = supervisor.finish(grace) {
+                super::calls::supervisor_trouble(job, error)?;
+            }
+        }
+        let deadline = Instant::now() + grace + FINISH_PATIENCE;
+        while self.jobs.iter().any(|job| job.supervisor.is_some()) && Instant::now() < deadline {
+            self.hear_last_words(deadline)?;
+        }
+        // Dropping a supervisor that has not answered ends it, and everything below it that can be killed.
+        self.jobs.clear();
+        self.trace.left_files = self.files.left();
+        self.trace.scheduling_delay_max = self.ticker.worst;
+        Ok(self.trace)
+    }
+
+    fn hear_last_words(&mut self, deadline: Instant) -> Result<(), EngineError> {
+        let mut watched: Vec<PollFd<'_>> = self
+            .jobs
+            .iter()
+            .filter_map(|job| job.supervisor.as_ref())
+            .map(|supervisor| PollFd::from_borrowed_fd(supervisor.as_fd(), PollFlags::IN))
+            .collect();
+        let patience = deadline.saturating_duration_since(Instant::now());
+        wait_ready(&mut watched, Some(patience)).map_err(EngineError::Wait)?;
+        for job in 0..self.jobs.len() {
+            let Some(supervisor) = self.jobs[job].supervisor.as_mut() else { continue };
+            let reports =
+                supervisor.reports().map_err(|source| EngineError::Supervisor { job, source })?;
+            for report in reports {
+                if let Report::LeaderExited { call, status } = report {
+                    self.leader_exited_late(job, CallIndex(call as usize), status);
+                } else {
+                    take_last_report(&mut self.trace, &mut self.jobs[job], report);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A call that nobody waited for has ended in the grace; once survivors are listed, it is our SIGKILL that ends them.
+    fn leader_exited_late(&mut self, job: usize, call: CallIndex, status: ExitStatus) {
+        if !self.jobs[job].survivors_listed {
+            self.trace.calls[call.0].leader_exit = Some((self.now(), status));
+            self.record(job, TraceEventKind::LeaderExited(call, status));
+        }
+    }
+}
+
+/// What comes from a supervisor after `finish`.
+fn take_last_report(trace: &mut Trace, job: &mut Job, report: Report) {
+    match report {
+        Report::Survivors(survivors) => {
+            job.survivors_listed = true;
+            trace.surviving_processes.extend(survivors.into_iter().map(surviving_process));
+        }
+        Report::Gone { unkillable } => {
+            trace.unkillable_processes.extend(unkillable);
+            job.supervisor = None;
+        }
+        Report::Closed => job.supervisor = None,
+        Report::Started { .. }
+        | Report::NotStarted { .. }
+        | Report::LeaderExited { .. }
+        | Report::Signalled { .. } => {}
+    }
+}
+
+fn surviving_process(survivor: Survivor) -> SurvivingProcess {
+    SurvivingProcess {
+        pid: survivor.pid.unsigned_abs(),
+        command: survivor.command,
+        made_by: survivor.call.map(|call| CallIndex(call as usize)),
+        own_group: survivor.own_group,
+    }
+}
