@@ -142,3 +142,4 @@ impl Build {
         vec![]
     }
 }
+impl Build { pub fn project_dir(&self)->String{String::new()} }

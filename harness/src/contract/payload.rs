@@ -10,7 +10,7 @@ pub struct JobPayload {
     pub features: Features,
 }
 impl JobPayload {
-    pub fn from_json(v: Value) -> Result<Self, String> {
+    pub fn from_value(v: Value) -> Result<Self, String> {
         let _ = v;
         Err(String::new())
     }

@@ -41,7 +41,7 @@ impl GoldenJobs {
             .iter()
             .enumerate()
             .map(|(index, payload)| {
-                JobPayload::from_json(payload.clone())
+                JobPayload::from_value(payload.clone())
                     .map_err(|error| format!("inputs.payloads[{index}]: {error}"))
             })
             .collect::<Result<Vec<_>, _>>()?;

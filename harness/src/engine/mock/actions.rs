@@ -69,6 +69,7 @@ impl Engine<'_> {
                 self.trace.jobs[job].outcome = Some(outcome.clone());
                 self.record(job, TraceEventKind::JobFinished(outcome));
             }
+            Action::EndSequence => self.jobs[job].finished = true,
         }
         Ok(None)
     }
