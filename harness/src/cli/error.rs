@@ -72,7 +72,9 @@ impl From<PlanError> for ExpectedError {
         match error {
             PlanError::NoMatch { pattern, near } => {
                 let remedy = if near.is_empty() {
-                    "`driver-conformance list` shows every name; `*` matches within one part, `**` across parts".to_owned()
+                    "`driver-conformance list` shows every name; `*` matches within one part, \
+                     `**` across parts"
+                        .to_owned()
                 } else {
                     format!(
                         "near names: {}; `driver-conformance list` shows all",

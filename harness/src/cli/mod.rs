@@ -44,7 +44,14 @@ struct CommandLine {
     run: run::Arguments,
 
     /// Colour of the output; `NO_COLOR` is honoured
-    #[arg(long, value_enum, default_value_t = ColorWhen::Auto, global = true, value_name = "WHEN", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = ColorWhen::Auto,
+        global = true,
+        value_name = "WHEN",
+        help_heading = "Output"
+    )]
     color: ColorWhen,
 }
 

@@ -129,7 +129,8 @@ pub fn discover(path: &Path, runner: Option<&str>, flags: &Overrides) -> Result<
         };
         Problem::new(
             message,
-            "point at a directory with the program `run`, at one executable with subcommands, or at a runner's config.toml",
+            "point at a directory with the program `run`, at one executable with \
+             subcommands, or at a runner's config.toml",
         )
     })?;
     let kind = kind_of(path, &metadata)?;

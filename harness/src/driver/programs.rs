@@ -110,7 +110,8 @@ fn examine_interpreter(path: &Path) -> Result<(), Problem> {
     if words.iter().any(|word| word.ends_with('\r')) {
         return Err(Problem::new(
             format!(
-                "{shown} has Windows line ends, so the system looks for an interpreter whose name ends with a carriage return"
+                "{shown} has Windows line ends, so the system looks for an interpreter \
+                 whose name ends with a carriage return"
             ),
             format!(
                 "run `sed -i 's/\\r$//' {}`",

@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn every_language_has_its_own_words() {
-        let python = "Traceback (most recent call last):\n  File \"/usr/lib/python3/subprocess.py\", line 1, in _execute_child\n\
+        let python = "Traceback (most recent call last):\n  File \"/usr/lib/python3/subprocess.py\", line 1, \
+                      in _execute_child\n\
                       FileNotFoundError: [Errno 2] No such file or directory: 'podman'";
         for stderr in [
             "/x/prepare.sh: line 12: podman: command not found\n",

@@ -120,11 +120,7 @@ pub fn assemble(
         tool: Tool {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        driver: DriverIdentity {
-            path: driver.path.display().to_string(),
-            kind: driver.kind.name().to_owned(),
-            digest: driver.digest.clone(),
-        },
+        driver: identity(driver),
         profile: PROFILE.to_owned(),
         engine: "mock".to_owned(),
         seed: options.seed,
@@ -137,6 +133,14 @@ pub fn assemble(
         cases,
         leaks: runs.iter().flat_map(leaks).collect(),
         notes: notes.chain(reasons).collect(),
+    }
+}
+
+fn identity(driver: &Driver) -> DriverIdentity {
+    DriverIdentity {
+        path: driver.path.display().to_string(),
+        kind: driver.kind.name().to_owned(),
+        digest: driver.digest.clone(),
     }
 }
 
