@@ -1,13 +1,17 @@
 //! `job`: runs one job payload through a driver and prints the job log like the runner.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use driver_conformance_reports::model::ExitCode;
 use serde_json::Value;
 
+use crate::contract::outcome::Outcome;
 use crate::driver::Problem;
+use crate::suite::{Interruption, SingleJobError, run_single_job};
 
-use super::{DriverArguments, ExpectedError, Output};
+use super::{DriverArguments, ExpectedError, Output, signals};
 
 /// Arguments of `job`.
 #[derive(Debug, Args)]
@@ -25,12 +29,36 @@ pub(super) struct Arguments {
 
 /// Runs the job.
 pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, ExpectedError> {
-    let _payload = read_payload(&arguments.file)?;
+    let payload = read_payload(&arguments.file)?;
     let driver = arguments.driver.discover(&arguments.path)?;
     for note in &driver.notes {
         output.warning(note);
     }
-    Err(ExpectedError::not_available("`job`"))
+    let interruption = Interruption::default();
+    signals::listen(&interruption)?;
+    let outcome = run_single_job(&driver, payload, &interruption, Box::new(write_job_log))
+        .map_err(|error| failure(error, &arguments.file))?;
+    Ok(match outcome {
+        Outcome::Success => ExitCode::CONFORMS,
+        Outcome::Failed { .. } => ExitCode::NONCONFORMING,
+    })
+}
+
+/// The job log is bytes of the driver, for a pipe as they are; a reader that is gone ends nothing.
+fn write_job_log(data: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(data).and_then(|()| out.flush());
+}
+
+fn failure(error: SingleJobError, file: &Path) -> ExpectedError {
+    match error {
+        SingleJobError::Payload(reason) => Problem::new(
+            format!("the job payload {} cannot be used: {reason}", file.display()),
+            "give the JSON object that GitLab answers to a runner's request for a job",
+        )
+        .into(),
+        SingleJobError::Run(error) => error.into(),
+    }
 }
 
 /// The payload, which must be a JSON object.

@@ -226,7 +226,7 @@ impl RunnerProcess {
         let log = Log { builds: 0, workers };
         let timeout = (
             "shutdown-timeout",
-            super::go_duration::format(self.shutdown_timeout),
+            super::go_duration::GoDuration::from(self.shutdown_timeout).to_string(),
         );
         vec![
             log.entry(RunnerLogLevel::Info, "All workers stopped.", &[]),
@@ -258,7 +258,7 @@ impl RunnerProcess {
         let error = ("error", format!("received stop signal: {}", signal.word()));
         let timeout = (
             "shutdown-timeout",
-            super::go_duration::format(self.shutdown_timeout),
+            super::go_duration::GoDuration::from(self.shutdown_timeout).to_string(),
         );
         let stop_signal = ("StopSignal", signal.word().to_owned());
         vec![

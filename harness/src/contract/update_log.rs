@@ -122,7 +122,7 @@ fn answer_fields(answer: Answer, facts: &UpdateFacts) -> Vec<(String, String)> {
         fields.push(("job-status".into(), status.into()));
         fields.push((
             "update-interval".into(),
-            super::go_duration::format(interval),
+            super::go_duration::GoDuration::from(interval).to_string(),
         ));
     }
     fields

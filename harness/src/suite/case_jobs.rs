@@ -74,6 +74,7 @@ fn job_run(
         emulation,
         stimuli: job.stimuli.clone(),
         labeller: Box::new(move |spec| labels.label(spec)),
+        job_log_listener: None,
     })
 }
 

@@ -225,7 +225,7 @@ impl<'run> Run<'run> {
 }
 
 /// The user's wish to stop reaches the cases; the thread ends with the process.
-fn pass_on(interruption: &super::Interruption, interrupt: &Interrupt) {
+pub(super) fn pass_on(interruption: &super::Interruption, interrupt: &Interrupt) {
     let (interruption, interrupt) = (interruption.clone(), interrupt.clone());
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
@@ -236,7 +236,7 @@ fn pass_on(interruption: &super::Interruption, interrupt: &Interrupt) {
     });
 }
 
-fn unix_us() -> u64 {
+pub(super) fn unix_us() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }

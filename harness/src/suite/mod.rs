@@ -9,6 +9,7 @@ mod execution;
 mod interruption;
 mod payload;
 pub mod report;
+mod single_job;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::trace::Trace;
 
 pub use clock::utc_timestamp;
 pub use interruption::{InterruptSignal, Interruption};
+pub use single_job::{SingleJobError, run_single_job};
 
 /// The seed of a run that names none: always the same, so that two runs are alike.
 pub const SEED_DEFAULT: u64 = 1;

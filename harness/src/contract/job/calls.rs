@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::build::compose_environment;
+use super::super::environment::compose_environment;
 use super::super::context::{ContextId, Contexts};
 use super::super::error::JobError;
 use super::super::exit::{
@@ -129,7 +129,7 @@ impl Job {
     ) -> CallSpec {
         let nth = self.count_call(program, stage.as_ref());
         let script = script.map(|text| self.script_file(stage.as_ref(), nth, text));
-        let custom = self.build.custom_config();
+        let custom = &self.custom;
         let (executable, arguments) = match program {
             Program::Config => (&custom.config_exec, &custom.config_args),
             Program::Prepare => (&custom.prepare_exec, &custom.prepare_args),
@@ -183,10 +183,10 @@ impl Job {
     fn call_environment(&self) -> Vec<(String, String)> {
         compose_environment(
             &self.host_environment,
-            &self.attempt.temp_dir,
+            &self.attempt.temp_dir.to_string_lossy(),
             self.exit_codes,
-            &self.attempt.exit_code_file(),
-            &self.attempt.response_file(),
+            &self.attempt.exit_code_file().to_string_lossy(),
+            &self.attempt.response_file().to_string_lossy(),
             &self.attempt.job_env,
             &self.build.custom_environment(),
         )
@@ -348,8 +348,8 @@ impl Job {
 
     fn poll_call(&mut self, id: CallId) -> bool {
         let now = self.now;
-        let graceful = self.build.custom_config().graceful_kill_timeout();
-        let force = self.build.custom_config().force_kill_timeout();
+        let graceful = self.custom.graceful_kill_timeout();
+        let force = self.custom.force_kill_timeout();
         let Some(call) = self.calls.get_mut(&id) else {
             return false;
         };

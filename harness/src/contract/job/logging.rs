@@ -3,7 +3,7 @@
 use super::super::build::Build;
 use super::super::job_log::{LineKind, LogOptions, LogStream, LogWriter, ansi};
 use super::super::protocol::{Action, RunnerLogEntry, RunnerLogLevel};
-use super::Job;
+use super::{Job, facts};
 
 /// Options of all writers of a job.
 pub(super) fn options(build: &Build, started_at_unix_us: u64) -> LogOptions {
@@ -101,7 +101,7 @@ impl Job {
         message: &str,
         fields: &[(&str, String)],
     ) {
-        let mut all = self.build.log_fields();
+        let mut all = facts::log_fields(&self.build);
         all.extend(
             fields
                 .iter()

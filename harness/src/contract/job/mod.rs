@@ -4,8 +4,10 @@
 //! the [`run_phase`] (the run stages). The run phase may outlive the supervisor's patience with it (contract H6, H7), so
 //! each has a state of its own. Both start [`calls`] and hang them on contexts ([`super::context`]).
 
+mod attempt;
 mod calls;
 mod cleanup_output;
+mod facts;
 mod finish;
 mod logging;
 mod run_phase;
@@ -17,6 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::build::Build;
+use super::config::CustomConfig;
 use super::context::{ContextId, Contexts};
 use super::exit::ExitCodes;
 use super::job_log::{LimitedLog, LogOptions, LogWriter};
@@ -25,6 +28,7 @@ use super::names::NameSource;
 use super::protocol::{Action, CallId, Emulation, Event};
 use super::stage::{Program, Stage};
 
+use attempt::Attempt;
 use calls::Call;
 pub use calls::classify;
 use run_phase::RunPhase;
@@ -88,6 +92,7 @@ pub trait ProbeScripts: Send {
 /// One emulated job. See [`Emulation`].
 pub struct Job {
     build: Build,
+    custom: CustomConfig,
     host_environment: Vec<(String, String)>,
     temp_root: PathBuf,
     exit_codes: ExitCodes,
@@ -120,24 +125,6 @@ pub struct Job {
     actions: Vec<Action>,
 }
 
-/// What belongs to one prepare attempt.
-#[derive(Debug, Clone, Default)]
-struct Attempt {
-    number: u32,
-    temp_dir: PathBuf,
-    job_env: Vec<(String, String)>,
-}
-
-impl Attempt {
-    fn response_file(&self) -> PathBuf {
-        self.temp_dir.join("response.json")
-    }
-
-    fn exit_code_file(&self) -> PathBuf {
-        self.temp_dir.join("build_exit_code")
-    }
-}
-
 impl Job {
     /// A job that has not begun.
     pub fn new(inputs: JobInputs) -> Self {
@@ -145,10 +132,11 @@ impl Job {
         let background = contexts.background();
         let log_options = logging::options(&inputs.build, inputs.started_at_unix_us);
         Self {
-            log: LimitedLog::new(inputs.build.runner_config().output_limit),
+            log: LimitedLog::new(inputs.build.runner().output_limit),
             log_closed: false,
             writer: logging::runner_writer(&log_options),
             log_options,
+            custom: inputs.build.runner().custom.clone().unwrap_or_default(),
             build: inputs.build,
             host_environment: inputs.host_environment,
             temp_root: inputs.temp_root,
@@ -188,6 +176,16 @@ impl Job {
     /// Payload, configuration and variables.
     pub fn build(&self) -> &Build {
         &self.build
+    }
+
+    /// Fields of the runner's entries that say when it takes and drops the job.
+    pub fn processing_fields(&self) -> Vec<(String, String)> {
+        facts::processing_fields(&self.build)
+    }
+
+    /// URL of the repository without credentials.
+    pub fn clean_repository_url(&self) -> String {
+        facts::clean_repository_url(&self.build)
     }
 
     /// The error a finished job ended with, if it was the runner's matter and not the build's.

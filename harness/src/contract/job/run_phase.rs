@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use super::super::context::{Cause, ContextError, ContextId};
 use super::super::error::{JobError, JobErrorKind, cause_message, runtime_state};
-use super::super::go_duration;
 use super::super::moment::Moment;
 use super::super::outcome::FailureReason;
 use super::super::protocol::{CallId, RunnerLogLevel};
 use super::super::stage::{Program, Stage};
-use super::Job;
+use super::{Job, facts};
 
 /// Longest `after_script` unless the job says otherwise (E11).
 const AFTER_SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -186,7 +185,7 @@ impl Job {
 
     /// One stage: over at once if its context is, or if there is nothing to do; a call otherwise.
     fn start_stage(&mut self, stage: Stage, context: ContextId) {
-        if stage == Stage::GetSources && self.build.resumes_environment() {
+        if stage == Stage::GetSources && facts::resumes_environment(&self.build) {
             let text = "Skipping stage get_sources: resuming suspended environment";
             self.log_entry(RunnerLogLevel::Info, text, &[]);
             self.run.waiting = Waiting::Result(Ok(()));
@@ -278,20 +277,20 @@ impl Job {
     }
 
     fn begin_get_sources(&mut self) {
-        let (timeout, warning) = self.build.get_sources_timeout();
-        if let Some(warning) = warning {
+        let resolved = self.build.get_sources_timeout();
+        let timeout = resolved.duration;
+        if let Some(warning) = resolved.warning {
             self.log_entry(RunnerLogLevel::Warning, &warning, &[]);
         }
         let cause = Cause::GetSourcesTimeout(timeout);
         let context = self
             .contexts
             .child_with_timeout(self.run.context, self.now, timeout, cause);
-        let allowed = self.build.settings().get_sources_attempts;
+        let allowed = self.build.settings().attempts.get_sources;
         self.begin_attempts(Stage::GetSources, context, allowed);
     }
 
-    fn begin_attempts(&mut self, stage: Stage, context: ContextId, allowed: i64) {
-        let allowed = u32::try_from(allowed.clamp(1, 10)).unwrap_or(1);
+    fn begin_attempts(&mut self, stage: Stage, context: ContextId, allowed: u32) {
         self.debug(&format!(
             "Will attempt to execute stage {} up to {allowed} times",
             stage.section_name()
@@ -355,11 +354,11 @@ impl Job {
         let context = self.run.context;
         match stage {
             Stage::GetSources => {
-                let allowed = self.build.settings().restore_cache_attempts;
+                let allowed = self.build.settings().attempts.restore_cache;
                 self.begin_attempts(Stage::RestoreCache, context, allowed);
             }
             Stage::RestoreCache => {
-                let allowed = self.build.settings().artifact_download_attempts;
+                let allowed = self.build.settings().attempts.artifact_download;
                 self.begin_attempts(Stage::DownloadArtifacts, context, allowed);
             }
             _ => self.begin_user_steps(),
@@ -384,9 +383,14 @@ impl Job {
     }
 
     fn begin_user_steps(&mut self) {
-        let script_timeout = self.stage_timeout("RUNNER_SCRIPT_TIMEOUT");
-        let after_script_timeout = self.stage_timeout("RUNNER_AFTER_SCRIPT_TIMEOUT");
-        self.run.after_script_timeout = after_script_timeout.unwrap_or(AFTER_SCRIPT_TIMEOUT);
+        let remaining = self.remaining_time();
+        let script = self.build.script_timeout(remaining);
+        let after_script = self.build.after_script_timeout(remaining);
+        for warning in [&script.warning, &after_script.warning].into_iter().flatten() {
+            self.warning(warning);
+        }
+        let script_timeout = script.duration;
+        self.run.after_script_timeout = after_script.duration.unwrap_or(AFTER_SCRIPT_TIMEOUT);
         let plain = Cause::Plain(ContextError::DeadlineExceeded);
         let parent = self.run.context;
         let context = match script_timeout {
@@ -398,43 +402,19 @@ impl Job {
         self.run.script_context = Some(context);
         // From here on a cancel ends the user's scripts only (H5).
         self.cancel_target = Some(context);
-        for notice in self.build.policy_notices() {
+        for notice in facts::policy_notices(&self.build) {
             self.notice(&notice);
         }
         self.run.step = Step::UserStep(0);
     }
 
-    /// A timeout variable of the job: `None` means its default (E11).
-    fn stage_timeout(&mut self, name: &str) -> Option<Duration> {
-        let text = self.build.all_variables().value(name);
-        if text.trim().is_empty() {
-            return None;
-        }
-        let remaining = self
-            .contexts
-            .deadline(self.run.context)
-            .map_or(Duration::MAX, |deadline| deadline.since(self.now));
-        match go_duration::parse(&text) {
-            Err(_) => {
-                self.warning(&format!("Ignoring malformed {name} timeout: {text}"));
-                None
-            }
-            Ok(duration) if duration.is_negative() => {
-                self.warning(&format!("Ignoring relative {name} timeout: {text}"));
-                None
-            }
-            Ok(duration) if duration.magnitude() > remaining => {
-                self.warning(&format!(
-                    "{name} timeout: {text} is longer than job timeout. Setting to job timeout"
-                ));
-                None
-            }
-            Ok(duration) => Some(duration.magnitude()).filter(|duration| !duration.is_zero()),
-        }
+    fn remaining_time(&self) -> Duration {
+        let deadline = self.contexts.deadline(self.run.context);
+        deadline.map_or(Duration::MAX, |deadline| deadline.since(self.now))
     }
 
     fn start_user_step(&mut self, index: usize) {
-        let Some(stage) = self.build.user_stages().get(index).cloned() else {
+        let Some(stage) = facts::user_stages(&self.build).get(index).cloned() else {
             self.user_steps_ended(Ok(()));
             return;
         };

@@ -82,7 +82,7 @@ impl CallSequence {
     }
 
     fn is_configured(&self, program: Program) -> bool {
-        let custom = self.job.build.custom_config();
+        let custom = &self.job.custom;
         !match program {
             Program::Config => custom.config_exec.is_empty(),
             Program::Prepare => custom.prepare_exec.is_empty(),
@@ -95,15 +95,10 @@ impl CallSequence {
         let number = self.job.attempt.number + 1;
         let name = format!("custom-executor{}", self.job.names.digits());
         let path = self.job.temp_root.join(name);
-        self.job.attempt = Attempt {
-            number,
-            temp_dir: path.clone(),
-            ..Attempt::default()
-        };
-        self.job.build.reset_attempt();
+        self.job.attempt = Attempt::new(number, path.clone());
         self.directories_known = false;
         self.directories.push(path.clone());
-        let response_json = self.job.build.response_json();
+        let response_json = self.job.build.payload().response_json();
         self.job.actions.push(Action::MakeTempDir {
             path,
             response_json,
@@ -118,13 +113,13 @@ impl CallSequence {
         let needs_directories = matches!(next.program, Program::Prepare | Program::Run);
         if needs_directories && !self.directories_known {
             // A configuration error would end a real job here; in a sequence the next call shows what follows from it.
-            self.directories_known = self.job.build.start_build().is_ok();
+            self.directories_known = self.job.start_build().is_ok() && self.job.choose_shell().is_ok();
         }
         let job_env = self.job.attempt.job_env.clone();
         if next.without_job_env {
             self.job.attempt.job_env.clear();
         }
-        let custom = self.job.build.custom_config();
+        let custom = &self.job.custom;
         let timeout = match next.program {
             Program::Config => custom.config_exec_timeout(),
             Program::Prepare => custom.prepare_exec_timeout(),
@@ -169,8 +164,7 @@ impl CallSequence {
             && result.is_ok()
             && let Ok(Some(config)) = json_config::parse(&output)
         {
-            self.job.attempt.job_env = config.job_env.clone().unwrap_or_default();
-            self.job.build.apply_config(&config);
+            self.job.apply_config(config);
         }
         self.next_call();
         true

@@ -1,20 +1,20 @@
 //! Prepare attempts, waiting for the run phase, cleanup (contract C, D, F, H6).
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::build::ConfigurationError;
 use super::super::context::{Cause, ContextError};
 use super::super::error::{JobError, cause_message, job_error_of_cause};
-use super::super::go_duration;
+use super::super::go_duration::GoDuration;
 use super::super::job_log::ansi;
 use super::super::json_config;
 use super::super::moment::Moment;
 use super::super::outcome::FailureReason;
 use super::super::protocol::{Action, CallId, RunnerLogLevel};
 use super::super::stage::Program;
-use super::logging;
 use super::run_phase::RunPhase;
-use super::{Attempt, Job};
+use super::{Attempt, Job, facts, logging};
 
 /// Prepare attempts in all (K).
 const PREPARE_ATTEMPTS: u32 = 3;
@@ -68,8 +68,9 @@ impl Job {
             self.warning(&errors.join("\n"));
         }
 
-        let (timeout, warning) = self.build.prepare_timeout();
-        if let Some(warning) = warning {
+        let prepare = self.build.prepare_timeout();
+        let timeout = prepare.duration;
+        if let Some(warning) = prepare.warning {
             self.log_entry(RunnerLogLevel::Warning, &warning, &[]);
         }
         let cause = Cause::PrepareTimeout(timeout);
@@ -84,7 +85,7 @@ impl Job {
 
     /// The header has a writer of its own, so it never continues a line.
     fn print_header(&mut self) {
-        let header = self.build.header_lines();
+        let header = facts::header_lines(&self.build);
         let mut writer = logging::runner_writer(&self.log_options);
         for line in header {
             let text = format!("{}{line}{}\n", ansi::CLEAR, ansi::RESET);
@@ -97,11 +98,7 @@ impl Job {
     }
 
     fn start_attempt(&mut self) {
-        self.attempt = Attempt {
-            number: self.attempt.number + 1,
-            ..Attempt::default()
-        };
-        self.build.reset_attempt();
+        self.attempt = Attempt::new(self.attempt.number + 1, PathBuf::new());
         if let Err(error) = self.check_configured() {
             // Without run_exec there is no cleanup_exec either, only its complaint (A2).
             self.warning(&error.message);
@@ -112,7 +109,7 @@ impl Job {
             .temp_root
             .join(format!("custom-executor{}", self.names.digits()));
         self.attempt.temp_dir.clone_from(&path);
-        let response_json = self.build.response_json();
+        let response_json = self.build.payload().response_json();
         self.actions.push(Action::MakeTempDir {
             path,
             response_json,
@@ -121,7 +118,7 @@ impl Job {
     }
 
     fn check_configured(&self) -> JobResult {
-        let text = match &self.build.runner_config().custom {
+        let text = match &self.build.runner().custom {
             None => "custom executor not configured",
             Some(custom) if custom.run_exec.is_empty() => "custom executor is missing RunExec",
             Some(_) => return Ok(()),
@@ -134,12 +131,12 @@ impl Job {
     }
 
     pub(super) fn temp_dir_made(&mut self) {
-        if self.build.custom_config().config_exec.is_empty() {
+        if self.custom.config_exec.is_empty() {
             self.configured();
             return;
         }
         self.build.refresh_variables();
-        let timeout = self.build.custom_config().config_exec_timeout();
+        let timeout = self.custom.config_exec_timeout();
         let call = self.start_prepare_call(Program::Config, timeout);
         self.supervisor = Supervisor::Config(call);
     }
@@ -166,8 +163,7 @@ impl Job {
             Err(error) => self.attempt_failed(error),
             Ok(config) => {
                 if let Some(config) = config {
-                    self.attempt.job_env = config.job_env.clone().unwrap_or_default();
-                    self.build.apply_config(&config);
+                    self.apply_config(config);
                 }
                 self.configured();
             }
@@ -176,22 +172,22 @@ impl Job {
 
     /// config is done: startup line, directories, shell, then prepare (C1).
     fn configured(&mut self) {
-        let line = self.build.startup_line();
+        let line = self.attempt.startup_line();
         self.print(&line);
-        if let Err(ConfigurationError(text)) = self.build.start_build() {
+        if let Err(ConfigurationError(text)) = self.start_build() {
             let reason = FailureReason::RunnerConfigurationError;
             self.attempt_failed(JobError::build(text, reason, 0));
             return;
         }
-        if let Err(text) = self.build.check_shell() {
+        if let Err(text) = self.choose_shell() {
             self.attempt_failed(JobError::plain(text));
             return;
         }
-        if self.build.custom_config().prepare_exec.is_empty() {
+        if self.custom.prepare_exec.is_empty() {
             self.end_prepare_section(Ok(()));
             return;
         }
-        let timeout = self.build.custom_config().prepare_exec_timeout();
+        let timeout = self.custom.prepare_exec_timeout();
         let call = self.start_prepare_call(Program::Prepare, timeout);
         self.supervisor = Supervisor::Prepare(call);
     }
@@ -205,12 +201,12 @@ impl Job {
 
     /// Starts `cleanup_exec`, which nothing but its own timeout ends (F2). Without one, only the directory goes.
     fn start_cleanup(&mut self) -> Option<CallId> {
-        if self.build.custom_config().cleanup_exec.is_empty() {
+        if self.custom.cleanup_exec.is_empty() {
             self.remove_temp_dir();
             return None;
         }
         let plain = Cause::Plain(ContextError::DeadlineExceeded);
-        let timeout = self.build.custom_config().cleanup_exec_timeout();
+        let timeout = self.custom.cleanup_exec_timeout();
         let background = self.contexts.background();
         let context = self
             .contexts
@@ -247,7 +243,7 @@ impl Job {
     }
 
     fn error_of(&self, cause: Cause) -> JobError {
-        job_error_of_cause(cause, &go_duration::format(self.build.job_timeout()))
+        job_error_of_cause(cause, &GoDuration::from(self.build.job_timeout()).to_string())
     }
 
     fn retry_pause_over(&mut self, error: JobError) {
@@ -322,7 +318,7 @@ impl Job {
 
     /// A job that asks to be suspended fails, since the custom executor cannot (E22).
     fn suspended(&mut self, result: JobResult) -> JobResult {
-        let asked = self.build.suspend_requested(result.is_ok());
+        let asked = facts::suspend_requested(&self.build, result.is_ok());
         let interrupted = matches!(self.supervisor, Supervisor::WaitingForRunPhase { .. });
         if !asked || interrupted {
             return result;

@@ -76,7 +76,7 @@ impl World<'_> {
         let facts = UpdateFacts {
             job: self.record.jobs[index].id,
             runner: build.short_token(),
-            runner_name: build.runner_config().name.clone(),
+            runner_name: build.runner().name.clone(),
             log_bytes: job.emulation.job_log_bytes(),
             checksum: if job.log.is_empty() {
                 String::new()
@@ -99,9 +99,9 @@ impl World<'_> {
         let fields = [
             ("correlation_id", CORRELATION_ID.to_owned()),
             ("job", self.record.jobs[index].id.to_string()),
-            ("repo_url", build.clean_repo_url()),
+            ("repo_url", job.emulation.clean_repository_url()),
             ("runner", build.short_token()),
-            ("runner_name", build.runner_config().name.clone()),
+            ("runner_name", build.runner().name.clone()),
         ];
         let fields = fields
             .into_iter()
@@ -138,10 +138,10 @@ impl World<'_> {
         let fields = [
             ("builds", builds.to_string()),
             ("error", error.to_owned()),
-            ("executor", build.runner_config().executor.clone()),
+            ("executor", build.runner().executor.clone()),
             ("max_builds", workers.to_string()),
             ("runner", build.short_token()),
-            ("runner_name", build.runner_config().name.clone()),
+            ("runner_name", build.runner().name.clone()),
         ];
         let fields = fields
             .into_iter()
@@ -163,7 +163,7 @@ impl World<'_> {
             return;
         };
         let (builds, workers) = self.load();
-        let mut fields = job.emulation.build().processing_fields();
+        let mut fields = job.emulation.processing_fields();
         fields.push(("builds".into(), builds.to_string()));
         fields.push(("max_builds".into(), workers.to_string()));
         let message = message.to_owned();

@@ -1,6 +1,0 @@
-pub struct Variables;
-impl Variables {
-    pub fn value(&self, _: &str) -> String {
-        String::new()
-    }
-}
