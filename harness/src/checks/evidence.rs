@@ -444,3 +444,11 @@ pub(crate) fn config_objects(
 pub(crate) fn undisturbed_pipes(case: &Case, trace: &Trace, index: CallIndex) -> bool {
     !runner_died_during(case, trace, index)
 }
+
+/// A text holds a number as a word of its own. Letters next to the digits make it another word: the random name of a
+/// directory, say.
+pub(crate) fn names_number(text: &str, number: u64) -> bool {
+    let number = number.to_string();
+    text.split(|letter: char| !letter.is_ascii_alphanumeric())
+        .any(|word| word == number)
+}

@@ -24,7 +24,7 @@
 //! Should: F6.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{calls, cleaned_up_after, events_of, killed_outright};
+use crate::checks::evidence::{calls, cleaned_up_after, events_of, killed_outright, names_number};
 use crate::plan::case::Case;
 use crate::trace::{CallIndex, LeftFile, Trace};
 
@@ -99,11 +99,7 @@ fn of_one_job(case: &Case, trace: &Trace, index: CallIndex, path: &Path) -> bool
     let Some(job) = case.jobs.get(trace.calls[index.0].job) else {
         return false;
     };
-    let id = job.job_id.to_string();
-    let path = path.to_string_lossy();
-    // Letters next to the digits make it another word: the random name of a directory, say.
-    path.split(|letter: char| !letter.is_ascii_alphanumeric())
-        .any(|word| word == id)
+    names_number(&path.to_string_lossy(), job.job_id)
 }
 
 /// A job before the one that made this file left files too, and cleaned up: the second job of a kind finds caches and
