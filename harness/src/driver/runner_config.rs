@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::contract::config::{CustomBuildDir, CustomConfig, GlobalConfig, RunnerConfig};
+use crate::contract::config::{ArtifactConfig, CustomBuildDir, CustomConfig, GlobalConfig, RunnerConfig};
 use crate::contract::stage::Program;
 
 use super::problem::{Problem, SourceFile};
@@ -137,6 +137,13 @@ fn runner_section(section: &mut Section<'_>) -> Result<RunnerConfig, Problem> {
         },
         None => CustomBuildDir::default(),
     };
+    let artifact = match section.section("artifact")? {
+        Some(mut artifact) => ArtifactConfig {
+            upload_timeout: artifact.string("upload_timeout")?,
+            response_header_timeout: artifact.string("response_header_timeout")?,
+        },
+        None => ArtifactConfig::default(),
+    };
     Ok(RunnerConfig {
         name: section.string("name")?.unwrap_or_default(),
         id: section.integer("id")?.unwrap_or_default(),
@@ -161,6 +168,8 @@ fn runner_section(section: &mut Section<'_>) -> Result<RunnerConfig, Problem> {
         post_build_script: section.string("post_build_script")?.unwrap_or_default(),
         clone_url: section.string("clone_url")?.unwrap_or_default(),
         clean_git_config: section.boolean("clean_git_config")?,
+        safe_directory_checkout: section.boolean("safe_directory_checkout")?,
+        artifact,
         custom_build_dir,
         prepare_timeout: section.string("prepare_timeout")?,
         get_sources_timeout: section.string("get_sources_timeout")?,

@@ -14,6 +14,7 @@ use super::super::outcome::FailureReason;
 use super::super::protocol::{
     Action, CallId, CallSpec, KillSignal, ScriptFile, SignalResult, Stream,
 };
+use super::super::script::frame;
 use super::super::stage::{Program, Stage};
 use super::Job;
 use super::cleanup_output::LineBuffer;
@@ -173,7 +174,7 @@ impl Job {
         let path: PathBuf = dir.join(format!("script{}", self.build.script_extension()));
         let text = match (&self.probes, stage) {
             (Some(probes), Some(stage)) => {
-                self.build.frame(&probes.body(stage, nth, &self.build.project_dir()))
+                frame(self.build.shell(), &probes.body(stage, nth, &self.build.project_dir()))
             }
             _ => text,
         };

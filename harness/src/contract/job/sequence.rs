@@ -12,6 +12,7 @@ use super::super::context::{Cause, ContextError, ContextId};
 use super::super::json_config;
 use super::super::moment::Moment;
 use super::super::protocol::{Action, CallId, Emulation, Event};
+use super::super::script::frame;
 use super::super::stage::{Program, Stage};
 use super::{Attempt, Job, JobInputs};
 
@@ -147,7 +148,7 @@ impl CallSequence {
     fn script_text(&self, stage: &Stage) -> String {
         match self.job.build.script(stage) {
             Ok(Some(text)) => text,
-            Ok(None) | Err(_) => self.job.build.frame(":\n"),
+            Ok(None) | Err(_) => frame(self.job.build.shell(), ":\n"),
         }
     }
 
