@@ -136,7 +136,30 @@ fn calls_by_job(document: &Value) -> BTreeMap<String, Vec<Call>> {
         let job = call.get("job").map(Value::to_string).unwrap_or_default();
         jobs.entry(job).or_default().push(call);
     }
+    for calls in jobs.values_mut() {
+        renumber_directories(calls);
+    }
     jobs
+}
+
+/// Numbers the temporary directories of each job from 1: which of two jobs makes its first is chance.
+fn renumber_directories(calls: &mut [Call]) {
+    let mut seen: Vec<String> = Vec::new();
+    for call in calls.iter() {
+        let directory = call.get("cwd").map(text).unwrap_or_default();
+        if directory.starts_with("<TMP") && !seen.contains(&directory) {
+            seen.push(directory);
+        }
+    }
+    for call in calls.iter_mut() {
+        let mut document = Value::Object(std::mem::take(call)).to_string();
+        for (index, name) in seen.iter().enumerate() {
+            document = document.replace(name, &format!("<DIR{}>", index + 1));
+        }
+        if let Ok(Value::Object(renumbered)) = serde_json::from_str(&document) {
+            *call = renumbered;
+        }
+    }
 }
 
 fn text(value: &Value) -> String {

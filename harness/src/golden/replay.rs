@@ -207,7 +207,7 @@ fn call_document(
     names: &Names,
 ) -> Value {
     let spec = &call.spec;
-    let mut argv = vec![names.replace(&spec.executable)];
+    let mut argv = vec![program_path(&spec.executable)];
     argv.extend(spec.args.iter().map(|argument| names.replace(argument)));
     let host = GoldenJobs::new(file)
         .map(|jobs| jobs.host_environment)
@@ -254,6 +254,15 @@ fn call_document(
         });
     }
     document
+}
+
+/// A script sees its own path in place of a bare name: the kernel puts it there for the interpreter.
+fn program_path(executable: &str) -> String {
+    if executable.contains('/') {
+        executable.to_owned()
+    } else {
+        format!("<WORK>/bin/{executable}")
+    }
 }
 
 fn own_names(environment: &[(String, String)], host: &[(String, String)]) -> Vec<String> {

@@ -171,7 +171,10 @@ impl Job {
             .attempt
             .temp_dir
             .join(format!("script{}", self.names.digits()));
-        let path: PathBuf = dir.join(format!("script{}", self.build.script_extension()));
+        let path: PathBuf = dir.join(match self.build.script_extension() {
+            "" => "script".to_owned(),
+            extension => format!("script.{extension}"),
+        });
         let text = match (&self.probes, stage) {
             (Some(probes), Some(stage)) => {
                 frame(self.build.shell(), &probes.body(stage, nth, &self.build.project_dir()))

@@ -24,11 +24,11 @@ use jobs::RunningJob;
 /// it keeps the moments of the simulation near the recorded ones.
 const DRIVER_START: Duration = Duration::from_millis(20);
 /// The recordings end this long after the runner has died.
-const WATCH_AFTER_RUNNER_EXIT: Duration = Duration::from_secs(6);
+const WATCH_AFTER_RUNNER_EXIT: Duration = Duration::from_millis(6100);
 /// The recordings stop an idle runner this long after the last job.
 const STOP_AFTER_LAST_JOB: Duration = Duration::from_millis(500);
 /// More occurrences than any scenario has: a bound against a scripted driver that never ends.
-const OCCURRENCES_MAX: u64 = 2_000_000;
+const OCCURRENCES_MAX: u64 = 100_000;
 
 /// Something that is to happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +50,8 @@ pub(super) struct World<'a> {
     source: &'a mut dyn JobSource,
     jobs: Vec<Option<RunningJob>>,
     next_job: usize,
+    /// Jobs that were not handed out yet.
+    outstanding: usize,
     reloads: u32,
     processes: Vec<Process>,
     files: Files,
@@ -83,6 +85,7 @@ impl<'a> World<'a> {
             queued: 0,
             jobs: Vec::new(),
             next_job: 0,
+            outstanding: source.count(),
             reloads: 0,
             processes: Vec::new(),
             files: Files::default(),
@@ -271,7 +274,7 @@ impl<'a> World<'a> {
         if self.runner.is_stopping() {
             let actions = self.runner.jobs_done(workers);
             self.process_actions(actions);
-        } else if self.next_job >= self.source.count() && !self.stop_scheduled {
+        } else if self.outstanding == 0 && !self.stop_scheduled {
             self.stop_scheduled = true;
             self.schedule(STOP_AFTER_LAST_JOB, Occurrence::StopRunner);
         }

@@ -27,11 +27,18 @@ impl World<'_> {
     /// Starts a driver program; the answer is the event for the job.
     pub(super) fn start_driver(&mut self, job: usize, spec: CallSpec) -> Event {
         let call = spec.id;
-        if let Some(failure) = self.start_failure(&spec) {
-            return Event::CallNotStarted { call, failure };
+        if spec.script.is_some() && !self.files.exists(&spec.cwd) {
+            let text = format!("stat {}: no such file or directory", spec.cwd.display());
+            return Event::CallNotStarted {
+                call,
+                failure: StartFailure::Files(text),
+            };
         }
         if let Some(script) = &spec.script {
             self.files.write_script(&spec.cwd, script);
+        }
+        if let Some(failure) = self.start_failure(&spec) {
+            return Event::CallNotStarted { call, failure };
         }
         let id = self.record.jobs[job].id;
         let rule = self
@@ -69,10 +76,6 @@ impl World<'_> {
 
     fn start_failure(&self, spec: &CallSpec) -> Option<StartFailure> {
         let cwd_exists = self.files.exists(&spec.cwd);
-        if spec.script.is_some() && !cwd_exists {
-            let text = format!("stat {}: no such file or directory", spec.cwd.display());
-            return Some(StartFailure::Files(text));
-        }
         if spec
             .environment
             .iter()
@@ -132,10 +135,13 @@ impl World<'_> {
             return;
         };
         let record = self.record.calls.len();
+        // The recording driver lists what its own TMPDIR names.
+        let temp_dir = spec.environment.iter().find(|(key, _)| key == "TMPDIR");
+        let temp_dir = temp_dir.map(|(_, value)| value.clone()).unwrap_or_default();
         self.record.calls.push(RecordedCall {
             job: self.processes[index].job,
             begun: self.now,
-            temp_listing: self.files.listing(&spec.cwd),
+            temp_listing: self.files.listing(Path::new(&temp_dir)),
             spec: *spec,
             signals: Vec::new(),
             end: None,

@@ -37,6 +37,7 @@ impl World<'_> {
         if !self.runner.takes_jobs() {
             return;
         }
+        self.outstanding -= 1;
         let id = self.source.id(index);
         let first = self.coordinator.answer(id, Request::Touch, 0);
         if let Answer::Status {

@@ -9,6 +9,9 @@ use super::World;
 /// Id that ties a request to its answer in the logs; the simulation has no second party to tell apart.
 const CORRELATION_ID: &str = "00000000000000000000000000000000";
 
+/// HTTP status by which GitLab says that the log it has is not the one the runner means.
+const LOG_NOT_VALID: u16 = 412;
+
 impl World<'_> {
     pub(super) fn send_updates(&mut self, index: usize) {
         loop {
@@ -40,7 +43,11 @@ impl World<'_> {
                 let sent = job.log.get(range).unwrap_or_default();
                 self.record.jobs[index].log.extend_from_slice(sent);
             }
-            (Request::Final, Answer::Status { .. }) => {
+            (Request::Final, Answer::Status { code, .. }) => {
+                if code == LOG_NOT_VALID {
+                    // GitLab drops what it has and takes the log anew.
+                    self.record.jobs[index].log.clear();
+                }
                 self.record.jobs[index].outcome.clone_from(&job.outcome);
             }
             _ => {}
