@@ -63,19 +63,30 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
             runner_log.percent()
         ));
     }
-    Ok(if different > 0 { ExitCode::NONCONFORMING } else { ExitCode::CONFORMS })
+    Ok(if different > 0 {
+        ExitCode::NONCONFORMING
+    } else {
+        ExitCode::CONFORMS
+    })
 }
 
 fn nothing_to_compare(path: &Path) -> ExpectedError {
     Problem::new(
-        format!("{} holds inputs only, so there is nothing to compare with", path.display()),
+        format!(
+            "{} holds inputs only, so there is nothing to compare with",
+            path.display()
+        ),
         "leave out --check to see what the emulated runner does",
     )
     .into()
 }
 
 fn verdict(scenario: &str, comparison: &Comparison, verbose: bool) -> String {
-    let word = if comparison.differences.is_empty() { "equal" } else { "different" };
+    let word = if comparison.differences.is_empty() {
+        "equal"
+    } else {
+        "different"
+    };
     let mut text = format!(
         "{word} {scenario} (job log {:.1} %, runner log {:.1} %)\n",
         comparison.job_log.percent(),
@@ -87,7 +98,10 @@ fn verdict(scenario: &str, comparison: &Comparison, verbose: bool) -> String {
         }
     }
     if verbose {
-        let lines = comparison.job_log_differences.iter().chain(&comparison.runner_log_differences);
+        let lines = comparison
+            .job_log_differences
+            .iter()
+            .chain(&comparison.runner_log_differences);
         for line in lines.take(LOG_LINES_MAX) {
             text.push_str(&format!("    {}\n", line.escape_debug()));
         }

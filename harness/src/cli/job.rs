@@ -53,7 +53,10 @@ fn write_job_log(data: &[u8]) {
 fn failure(error: SingleJobError, file: &Path) -> ExpectedError {
     match error {
         SingleJobError::Payload(reason) => Problem::new(
-            format!("the job payload {} cannot be used: {reason}", file.display()),
+            format!(
+                "the job payload {} cannot be used: {reason}",
+                file.display()
+            ),
             "give the JSON object that GitLab answers to a runner's request for a job",
         )
         .into(),

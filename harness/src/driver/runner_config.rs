@@ -4,7 +4,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::contract::config::{ArtifactConfig, CustomBuildDir, CustomConfig, GlobalConfig, RunnerConfig};
+use crate::contract::config::{
+    ArtifactConfig, CustomBuildDir, CustomConfig, GlobalConfig, RunnerConfig,
+};
 use crate::contract::stage::Program;
 
 use super::problem::{Problem, SourceFile};

@@ -22,7 +22,9 @@ pub struct CaseDirectories {
 impl CaseDirectories {
     /// Makes them below `parent`, all with mode 0700. Fails with the system's error when one cannot be made.
     pub fn new_in(parent: &Path) -> io::Result<Self> {
-        let root = tempfile::Builder::new().prefix("driver-conformance-").tempdir_in(parent)?;
+        let root = tempfile::Builder::new()
+            .prefix("driver-conformance-")
+            .tempdir_in(parent)?;
         let directories = Self { root };
         for path in [
             directories.runner_temp(),
@@ -88,7 +90,11 @@ impl FileWatch {
             appeared: BTreeMap::new(),
             too_many: false,
         };
-        watch.before = watch.walk(usize::MAX).into_iter().map(|(path, _)| path).collect();
+        watch.before = watch
+            .walk(usize::MAX)
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
         watch
     }
 
@@ -114,7 +120,9 @@ impl FileWatch {
         }
         for (path, _) in found {
             if !self.before.contains(&path) {
-                self.appeared.entry(path).or_insert_with(|| alone.then_some(call));
+                self.appeared
+                    .entry(path)
+                    .or_insert_with(|| alone.then_some(call));
             }
         }
     }
@@ -127,7 +135,11 @@ impl FileWatch {
             .take(LEFT_FILES_MAX)
             .map(|(path, mode)| {
                 let made_by = self.appeared.get(&path).copied().flatten();
-                LeftFile { path, mode, made_by }
+                LeftFile {
+                    path,
+                    mode,
+                    made_by,
+                }
             })
             .collect()
     }
@@ -138,7 +150,9 @@ impl FileWatch {
         let mut waiting = vec![self.root.clone()];
         while let Some(directory) = waiting.pop() {
             // A directory that cannot be read is itself in the list.
-            let Ok(entries) = fs::read_dir(&directory) else { continue };
+            let Ok(entries) = fs::read_dir(&directory) else {
+                continue;
+            };
             for entry in entries.flatten() {
                 let path = entry.path();
                 if self.unwatched.contains(&path) {
@@ -147,7 +161,9 @@ impl FileWatch {
                 if found.len() >= entries_max {
                     return found;
                 }
-                let Ok(metadata) = entry.metadata() else { continue };
+                let Ok(metadata) = entry.metadata() else {
+                    continue;
+                };
                 if metadata.is_dir() {
                     waiting.push(path.clone());
                 }
@@ -179,7 +195,12 @@ mod tests {
         let mut left: Vec<_> = watch
             .left()
             .into_iter()
-            .map(|file| (file.path.file_name().expect("named").to_owned(), file.made_by))
+            .map(|file| {
+                (
+                    file.path.file_name().expect("named").to_owned(),
+                    file.made_by,
+                )
+            })
             .collect();
         left.sort();
         assert_eq!(

@@ -261,7 +261,9 @@ fn compare_call(recorded: &Call, replayed: &Call, out: &mut Vec<Difference>) {
             &field(recorded, "script")[name],
             &field(replayed, "script")[name],
         );
-        if !one.is_null() {
+        // PowerShell scripts were recorded without being run; their text is not part of the comparison.
+        let compared = name != "head" || one.as_str().is_some_and(|head| head.starts_with("#!"));
+        if !one.is_null() && compared {
             expect_equal(&format!("{label}: script {name}"), one, other, out);
         }
     }

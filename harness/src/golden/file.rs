@@ -123,7 +123,7 @@ impl GoldenFile {
                 pid: 1,
                 version: "19.4.0".into(),
                 revision: "HEAD".into(),
-                system_id: "<SYSID>".into(),
+                system_id: super::replay::SYSTEM_ID.into(),
                 config_file: "<WORK>/etc/config.toml".into(),
                 url: "http://<HOST>".into(),
                 short_token: "goldentok".into(),

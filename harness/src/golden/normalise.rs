@@ -1,6 +1,6 @@
 //! Taking out of log lines what differs from run to run.
 
-use super::replay::Names;
+use super::replay::{Names, SYSTEM_ID};
 
 /// A job log with time stamps, section times and process ids replaced.
 pub fn job_log(log: &str, names: &Names) -> String {
@@ -19,7 +19,7 @@ fn job_log_line(line: &str, names: &Names) -> String {
     let line = replace_digits_after(&line, "section_start:", "<T>");
     let line = replace_digits_after(&line, "section_end:", "<T>");
     let line = replace_digits_after(&line, "PID=", "<PID>");
-    names.replace(&line)
+    names.replace(&line.replace(SYSTEM_ID, "<SYSID>"))
 }
 
 fn is_stamp(text: &str) -> bool {
@@ -41,7 +41,7 @@ pub fn runner_log_line(line: &str, names: &Names) -> String {
     let line = replace_after(&line, "checksum\u{1b}[0;m=", "<SUM>", |character| {
         character.is_ascii_alphanumeric() || character == ':'
     });
-    names.replace(&line)
+    names.replace(&line.replace(SYSTEM_ID, "<SYSID>"))
 }
 
 fn replace_digits_after(line: &str, prefix: &str, placeholder: &str) -> String {

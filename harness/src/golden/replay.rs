@@ -20,6 +20,10 @@ use super::file::GoldenFile;
 /// Pauses between calls that are longer than this are listed in `gaps`, seconds.
 const GAP_MIN_S: f64 = 0.7;
 
+/// A system id and a moment as long as real ones, so that log offsets are as in the recordings.
+pub(super) const SYSTEM_ID: &str = "s_0123456789ab";
+const STARTED_AT_UNIX_US: u64 = 1_795_478_400_000_000;
+
 /// Runs the inputs of a golden trace through the simulation.
 pub fn replay(file: &GoldenFile) -> Result<Record, String> {
     let mut source = GoldenJobs::new(file)?;
@@ -88,7 +92,7 @@ impl JobSource for GoldenJobs {
 
     fn make(&mut self, index: usize, concurrent_id: u32, reloads: u32) -> Job {
         let facts = RunnerFacts {
-            system_id: "<SYSID>".into(),
+            system_id: SYSTEM_ID.into(),
             ..RunnerFacts::default()
         };
         let build = Build::new(
@@ -104,7 +108,7 @@ impl JobSource for GoldenJobs {
             temp_root: PathBuf::from("<WORK>/tmp"),
             exit_codes: ExitCodes::RUNNER,
             timing: Timing::default(),
-            started_at_unix_us: 0,
+            started_at_unix_us: STARTED_AT_UNIX_US,
             names: NameSource::new(index as u64),
             probes: None,
         })
@@ -218,10 +222,8 @@ fn call_document(
         .iter()
         .map(|(key, value)| (key.clone(), Value::from(names.replace(value))))
         .collect();
-    let custom = spec
-        .environment
-        .iter()
-        .filter(|(key, _)| key.starts_with("CUSTOM_ENV_"));
+    let of_job =
+        |entry: &&(String, String)| entry.0.starts_with("CUSTOM_ENV_") && !host.contains(entry);
     let mut listing: Vec<(String, String)> = call
         .temp_listing
         .iter()
@@ -239,7 +241,7 @@ fn call_document(
         "cwd": names.replace(&spec.cwd.to_string_lossy()),
         "env_own": own,
         "env_sel": selected,
-        "custom_env_count": custom.count(),
+        "custom_env_count": spec.environment.iter().filter(of_job).count(),
         "tmp_listing": listing,
         "signals": call.signals.iter()
             .map(|(at, name)| json!({"t": seconds(*at), "sig": name})).collect::<Vec<_>>(),
@@ -281,46 +283,51 @@ fn own_names(environment: &[(String, String)], host: &[(String, String)]) -> Vec
 /// Placeholders for names that differ from run to run.
 #[derive(Debug)]
 pub struct Names {
-    replacements: Vec<(String, String)>,
+    directories: Vec<(String, String)>,
 }
 
 impl Names {
     fn of(record: &Record) -> Self {
         let mut directories: Vec<&Path> = Vec::new();
-        let mut scripts: Vec<String> = Vec::new();
         for call in &record.calls {
             if !directories.contains(&call.spec.cwd.as_path()) {
                 directories.push(&call.spec.cwd);
             }
-            if let Some(script) = &call.spec.script
-                && let Some(name) = script.dir.file_name()
-            {
-                scripts.push(name.to_string_lossy().into_owned());
-            }
         }
-        let directories = directories.iter().enumerate().map(|(index, directory)| {
+        let placeholder = |(index, directory): (usize, &&Path)| {
             (
                 directory.to_string_lossy().into_owned(),
                 format!("<TMP{}>", index + 1),
             )
-        });
-        let scripts = scripts
-            .into_iter()
-            .map(|name| (name, "script<R>".to_owned()));
+        };
         Self {
-            replacements: directories.chain(scripts).collect(),
+            directories: directories.iter().enumerate().map(placeholder).collect(),
         }
     }
 
     /// A text with placeholders.
     pub fn replace(&self, text: &str) -> String {
-        if !text.contains("custom-executor") && !text.contains("script") {
-            return text.to_owned();
+        let mut text = text.to_owned();
+        if text.contains("custom-executor") {
+            for (name, placeholder) in &self.directories {
+                text = text.replace(name, placeholder);
+            }
         }
-        self.replacements
-            .iter()
-            .fold(text.to_owned(), |text, (name, placeholder)| {
-                text.replace(name, placeholder)
-            })
+        replace_script_directory(&text)
     }
+}
+
+/// Writes `script<R>` for `script<digits>` where it is a whole part of a path.
+fn replace_script_directory(text: &str) -> String {
+    let parts = text
+        .split('/')
+        .map(|part| match part.strip_prefix("script") {
+            Some(digits)
+                if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
+                "script<R>"
+            }
+            _ => part,
+        });
+    parts.collect::<Vec<_>>().join("/")
 }

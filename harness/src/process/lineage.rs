@@ -75,7 +75,13 @@ mod tests {
     const SUPERVISOR: i32 = 10;
 
     fn process(pid: i32, parent: i32, group: i32, session: i32) -> Process {
-        Process { pid, parent, group, session, zombie: false }
+        Process {
+            pid,
+            parent,
+            group,
+            session,
+            zombie: false,
+        }
     }
 
     #[test]

@@ -41,7 +41,8 @@ pub fn job_runs(
     directories: &CaseDirectories,
 ) -> Result<Vec<JobRun>, String> {
     let jobs = case.jobs.iter().enumerate();
-    jobs.map(|(index, job)| job_run(case, index, job, context, directories)).collect()
+    jobs.map(|(index, job)| job_run(case, index, job, context, directories))
+        .collect()
 }
 
 fn job_run(
@@ -58,16 +59,20 @@ fn job_run(
         host_environment: host_environment(job, context, directories),
         temp_root: directories.runner_temp(),
         exit_codes: job.exit_codes,
-        timing: Timing { pace_divisor: PACE_DIVISOR, ..Timing::default() },
+        timing: Timing {
+            pace_divisor: PACE_DIVISOR,
+            ..Timing::default()
+        },
         started_at_unix_us: context.now_unix_us,
         names: NameSource::new(context.seed ^ job.job_id),
         probes: Some(Box::new(scripts)),
     };
     let emulation: Box<dyn Emulation> = match &job.sequence {
         Sequence::Job(_) => Box::new(Job::new(inputs)),
-        Sequence::Calls(calls) => {
-            Box::new(CallSequence::new(inputs, calls.iter().map(sequence_call).collect()))
-        }
+        Sequence::Calls(calls) => Box::new(CallSequence::new(
+            inputs,
+            calls.iter().map(sequence_call).collect(),
+        )),
     };
     Ok(JobRun {
         job_id: job.job_id,
@@ -101,7 +106,13 @@ fn build(
     };
     provide(&mut config.builds_dir, &directories.builds());
     provide(&mut config.cache_dir, &directories.cache());
-    Ok(Build::new(payload, config, RunnerFacts::default(), job.concurrent_id, job.concurrent_id))
+    Ok(Build::new(
+        payload,
+        config,
+        RunnerFacts::default(),
+        job.concurrent_id,
+        job.concurrent_id,
+    ))
 }
 
 /// The environment of the emulated runner. PWD is never the working directory of a call (B3).

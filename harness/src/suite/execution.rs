@@ -61,23 +61,31 @@ pub(super) fn run(
         return Err(RunError::Interrupted(signal));
     }
     let checks = selected_checks(options);
-    Ok(assemble(driver, options, &checks, results, (started.0, started.1.elapsed())))
+    Ok(assemble(
+        driver,
+        options,
+        &checks,
+        results,
+        (started.0, started.1.elapsed()),
+    ))
 }
 
 fn selected_checks(options: &RunOptions) -> Vec<&'static crate::checks::Check> {
     let all = crate::checks::all().iter();
-    all.copied().filter(|check| options.checks.iter().any(|id| id == check.id)).collect()
+    all.copied()
+        .filter(|check| options.checks.iter().any(|id| id == check.id))
+        .collect()
 }
 
 impl<'run> Run<'run> {
     fn new(driver: &'run Driver, options: &'run RunOptions) -> Result<Self, RunError> {
-        let failed = |what: &str, error: std::io::Error| RunError::Harness(format!("{what}: {error}"));
+        let failed =
+            |what: &str, error: std::io::Error| RunError::Harness(format!("{what}: {error}"));
         let directory = tempfile::Builder::new()
             .prefix("driver-conformance-")
             .tempdir()
             .map_err(|error| failed("no temporary directory can be made", error))?;
-        let interrupt =
-            Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;
+        let interrupt = Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;
         pass_on(&options.interruption, &interrupt);
         Ok(Self {
             driver,
@@ -107,10 +115,16 @@ impl<'run> Run<'run> {
     fn calibrate(&self, progress: &mut dyn Progress) -> Result<Calibration, RunError> {
         let mut last = Calibration::default();
         for guess in CALIBRATION_GUESSES {
-            let guess =
-                Calibration { config: guess, prepare: guess, run: guess, cleanup: guess };
-            let Some(nominal) =
-                self.cases(guess)?.into_iter().find(|case| case.name == NOMINAL_CASE)
+            let guess = Calibration {
+                config: guess,
+                prepare: guess,
+                run: guess,
+                cleanup: guess,
+            };
+            let Some(nominal) = self
+                .cases(guess)?
+                .into_iter()
+                .find(|case| case.name == NOMINAL_CASE)
             else {
                 return Ok(last);
             };
@@ -160,7 +174,10 @@ impl<'run> Run<'run> {
 
     fn work(&self, queue: &Mutex<VecDeque<Case>>, sender: &Sender<CaseRun>) {
         while self.options.interruption.signal().is_none() {
-            let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let next = queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front();
             let Some(case) = next else { return };
             if sender.send(self.timed(case)).is_err() {
                 return;
@@ -171,7 +188,11 @@ impl<'run> Run<'run> {
     fn timed(&self, case: Case) -> CaseRun {
         let started = Instant::now();
         let result = self.run_case(&case);
-        CaseRun { case, result, duration: started.elapsed() }
+        CaseRun {
+            case,
+            result,
+            duration: started.elapsed(),
+        }
     }
 
     /// Cases that could not be judged on the busy machine are run once more, one at a time.
@@ -219,8 +240,7 @@ impl<'run> Run<'run> {
             budget: CASE_BUDGET_MIN.max(case.estimate * CASE_BUDGET_FACTOR),
             ..CaseEnvironment::new(Path::new(&self.supervisor), directories)
         };
-        run_case(&environment, jobs, case.order, &self.interrupt)
-            .map_err(|error| error.to_string())
+        run_case(&environment, jobs, case.order, &self.interrupt).map_err(|error| error.to_string())
     }
 }
 
@@ -237,7 +257,9 @@ pub(super) fn pass_on(interruption: &super::Interruption, interrupt: &Interrupt)
 }
 
 pub(super) fn unix_us() -> u64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let elapsed = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }
 

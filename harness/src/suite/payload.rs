@@ -32,8 +32,13 @@ pub fn payload(job: &CaseJob) -> Value {
         Sequence::Calls(_) => every_stage(),
     };
     let token = job_token(job.job_id);
-    let repository = format!("https://gitlab-ci-token:{token}@gitlab.example.com/{PROJECT_PATH}.git");
-    let services: Vec<Value> = job.services.iter().map(|name| json!({ "name": name })).collect();
+    let repository =
+        format!("https://gitlab-ci-token:{token}@gitlab.example.com/{PROJECT_PATH}.git");
+    let services: Vec<Value> = job
+        .services
+        .iter()
+        .map(|name| json!({ "name": name }))
+        .collect();
     json!({
         "id": job.job_id,
         "token": token,
@@ -88,11 +93,12 @@ fn every_stage() -> JobShape {
 }
 
 fn steps(shape: &JobShape) -> Vec<Value> {
-    let step = |name: &str, when: &str| {
-        json!({ "name": name, "script": [":"], "timeout": 3600, "when": when, "allow_failure": false })
-    };
-    let mut steps: Vec<Value> =
-        shape.steps.iter().map(|name| step(name, "on_success")).collect();
+    let step = |name: &str, when: &str| json!({ "name": name, "script": [":"], "timeout": 3600, "when": when, "allow_failure": false });
+    let mut steps: Vec<Value> = shape
+        .steps
+        .iter()
+        .map(|name| step(name, "on_success"))
+        .collect();
     if shape.after_script {
         steps.push(step("after_script", "always"));
     }
@@ -106,7 +112,10 @@ fn variables(job: &CaseJob, shape: &JobShape, repository: &str) -> Vec<Value> {
     let job_url = format!("{SERVER}/{PROJECT_PATH}/-/jobs/{id}");
     let usual: [(&str, &str); 30] = [
         ("CI_PIPELINE_ID", "77"),
-        ("CI_PIPELINE_URL", "https://gitlab.example.com/driver-conformance/orchard/-/pipelines/77"),
+        (
+            "CI_PIPELINE_URL",
+            "https://gitlab.example.com/driver-conformance/orchard/-/pipelines/77",
+        ),
         ("CI_JOB_ID", &id),
         ("CI_JOB_URL", &job_url),
         ("CI_JOB_TOKEN", &token),
@@ -124,7 +133,10 @@ fn variables(job: &CaseJob, shape: &JobShape, repository: &str) -> Vec<Value> {
         ("CI_PROJECT_PATH", PROJECT_PATH),
         ("CI_PROJECT_PATH_SLUG", "driver-conformance-orchard"),
         ("CI_PROJECT_NAMESPACE", "driver-conformance"),
-        ("CI_PROJECT_URL", "https://gitlab.example.com/driver-conformance/orchard"),
+        (
+            "CI_PROJECT_URL",
+            "https://gitlab.example.com/driver-conformance/orchard",
+        ),
         ("CI_COMMIT_SHA", COMMIT),
         ("CI_COMMIT_SHORT_SHA", "1ecfd275"),
         ("CI_COMMIT_REF_NAME", "main"),
@@ -138,17 +150,26 @@ fn variables(job: &CaseJob, shape: &JobShape, repository: &str) -> Vec<Value> {
     ];
     let secret = ["CI_JOB_TOKEN", "CI_REPOSITORY_URL"];
     let attempts = shape.stage_attempts.map(|attempts| attempts.to_string());
-    let attempt_names =
-        ["GET_SOURCES_ATTEMPTS", "RESTORE_CACHE_ATTEMPTS", "ARTIFACT_DOWNLOAD_ATTEMPTS"];
-    let attempts = attempts
-        .iter()
-        .flat_map(|value| attempt_names.iter().map(move |name| (*name, value.as_str())));
+    let attempt_names = [
+        "GET_SOURCES_ATTEMPTS",
+        "RESTORE_CACHE_ATTEMPTS",
+        "ARTIFACT_DOWNLOAD_ATTEMPTS",
+    ];
+    let attempts = attempts.iter().flat_map(|value| {
+        attempt_names
+            .iter()
+            .map(move |name| (*name, value.as_str()))
+    });
     let overridden = |name: &str| job.variables.iter().any(|(other, _)| other == name);
     usual
         .into_iter()
         .chain(attempts)
         .filter(|(name, _)| !overridden(name))
-        .chain(job.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())))
+        .chain(
+            job.variables
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        )
         .map(|(name, value)| {
             json!({
                 "key": name, "value": value, "public": !secret.contains(&name),

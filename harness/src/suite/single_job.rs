@@ -60,7 +60,10 @@ pub fn run_single_job(
         ..JobRun::plain(job_id, Box::new(Job::new(inputs)))
     };
     let supervisor = std::env::current_exe().map_err(harness)?;
-    let environment = CaseEnvironment { budget, ..CaseEnvironment::new(&supervisor, directories) };
+    let environment = CaseEnvironment {
+        budget,
+        ..CaseEnvironment::new(&supervisor, directories)
+    };
     let trace = run_case(&environment, vec![run], JobOrder::Sequential, &interrupt)
         .map_err(|error| RunError::Harness(error.to_string()))?;
     if let Some(signal) = interruption.signal() {

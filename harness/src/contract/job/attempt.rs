@@ -17,7 +17,11 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn new(number: u32, temp_dir: PathBuf) -> Self {
-        Self { number, temp_dir, ..Self::default() }
+        Self {
+            number,
+            temp_dir,
+            ..Self::default()
+        }
     }
 
     pub(super) fn response_file(&self) -> PathBuf {
@@ -55,8 +59,14 @@ impl Job {
     pub(super) fn start_build(&mut self) -> Result<(), ConfigurationError> {
         let runner = self.build.runner();
         let config = &self.attempt.config;
-        let builds_dir = config.builds_dir.clone().unwrap_or_else(|| runner.builds_dir.clone());
-        let cache_dir = config.cache_dir.clone().unwrap_or_else(|| runner.cache_dir.clone());
+        let builds_dir = config
+            .builds_dir
+            .clone()
+            .unwrap_or_else(|| runner.builds_dir.clone());
+        let cache_dir = config
+            .cache_dir
+            .clone()
+            .unwrap_or_else(|| runner.cache_dir.clone());
         let shared = config.builds_dir_is_shared.unwrap_or(false);
         self.build.start_build(&builds_dir, &cache_dir, shared)
     }

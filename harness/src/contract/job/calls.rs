@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::super::environment::compose_environment;
 use super::super::context::{ContextId, Contexts};
+use super::super::environment::compose_environment;
 use super::super::error::JobError;
 use super::super::exit::{
     EXIT_CODE_FILE_LINE_BYTES_MAX, ExitCodeFile, ExitCodes, ExitStatus, StartFailure,
@@ -176,9 +176,10 @@ impl Job {
             extension => format!("script.{extension}"),
         });
         let text = match (&self.probes, stage) {
-            (Some(probes), Some(stage)) => {
-                frame(self.build.shell(), &probes.body(stage, nth, &self.build.project_dir()))
-            }
+            (Some(probes), Some(stage)) => frame(
+                self.build.shell(),
+                &probes.body(stage, nth, &self.build.project_dir()),
+            ),
             _ => text,
         };
         ScriptFile { dir, path, text }

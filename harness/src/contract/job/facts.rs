@@ -60,7 +60,10 @@ pub(super) fn clean_repository_url(build: &Build) -> String {
 /// The lines above the first section of a job log.
 pub(super) fn header_lines(build: &Build) -> Vec<String> {
     let facts = build.facts();
-    let mut lines = vec![format!("Running with gitlab-runner {} ({})", facts.version, facts.revision)];
+    let mut lines = vec![format!(
+        "Running with gitlab-runner {} ({})",
+        facts.version, facts.revision
+    )];
     let token = build.short_token();
     if !token.is_empty() {
         lines.push(format!(
@@ -82,7 +85,10 @@ pub(super) fn policy_notices(build: &Build) -> Vec<String> {
     if !policy.execution_policy_job {
         return Vec::new();
     }
-    let mut notices = vec![format!("Job triggered by policy \"{}\".", policy.policy_name)];
+    let mut notices = vec![format!(
+        "Job triggered by policy \"{}\".",
+        policy.policy_name
+    )];
     let Some(allowed) = policy.policy_variables_override_allowed else {
         notices.push(
             "Variables defined in the policy take precedence over matching user-defined CI/CD \
@@ -107,7 +113,10 @@ pub(super) fn policy_notices(build: &Build) -> Vec<String> {
 /// The user's steps as stages, in payload order; `after_script` is none of them (E1).
 pub(super) fn user_stages(build: &Build) -> Vec<Stage> {
     let steps = build.payload().steps.iter();
-    steps.filter(|step| step.name != "after_script").map(|step| Stage::of_step(&step.name)).collect()
+    steps
+        .filter(|step| step.name != "after_script")
+        .map(|step| Stage::of_step(&step.name))
+        .collect()
 }
 
 const SUSPENDABLE: &str = "FF_SUSPENDABLE_ENVIRONMENTS";
@@ -115,11 +124,20 @@ const SUSPENDABLE: &str = "FF_SUSPENDABLE_ENVIRONMENTS";
 /// Whether the job asks for its environment to be kept, after a success or a failure (E22).
 pub(super) fn suspend_requested(build: &Build, succeeded: bool) -> bool {
     let options = &build.payload().suspend_options;
-    let asked = if succeeded { options.suspend_on_success } else { options.suspend_on_failure };
+    let asked = if succeeded {
+        options.suspend_on_success
+    } else {
+        options.suspend_on_failure
+    };
     build.feature(SUSPENDABLE) && asked
 }
 
 /// Whether the job goes on in an environment that was kept, so its sources are there already (E1).
 pub(super) fn resumes_environment(build: &Build) -> bool {
-    build.feature(SUSPENDABLE) && !build.payload().suspend_options.runtime_environment_key.is_empty()
+    build.feature(SUSPENDABLE)
+        && !build
+            .payload()
+            .suspend_options
+            .runtime_environment_key
+            .is_empty()
 }

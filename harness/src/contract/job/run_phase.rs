@@ -386,7 +386,10 @@ impl Job {
         let remaining = self.remaining_time();
         let script = self.build.script_timeout(remaining);
         let after_script = self.build.after_script_timeout(remaining);
-        for warning in [&script.warning, &after_script.warning].into_iter().flatten() {
+        for warning in [&script.warning, &after_script.warning]
+            .into_iter()
+            .flatten()
+        {
             self.warning(warning);
         }
         let script_timeout = script.duration;

@@ -114,7 +114,8 @@ impl CallSequence {
         let needs_directories = matches!(next.program, Program::Prepare | Program::Run);
         if needs_directories && !self.directories_known {
             // A configuration error would end a real job here; in a sequence the next call shows what follows from it.
-            self.directories_known = self.job.start_build().is_ok() && self.job.choose_shell().is_ok();
+            self.directories_known =
+                self.job.start_build().is_ok() && self.job.choose_shell().is_ok();
         }
         let job_env = self.job.attempt.job_env.clone();
         if next.without_job_env {

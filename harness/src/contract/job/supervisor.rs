@@ -243,7 +243,10 @@ impl Job {
     }
 
     fn error_of(&self, cause: Cause) -> JobError {
-        job_error_of_cause(cause, &GoDuration::from(self.build.job_timeout()).to_string())
+        job_error_of_cause(
+            cause,
+            &GoDuration::from(self.build.job_timeout()).to_string(),
+        )
     }
 
     fn retry_pause_over(&mut self, error: JobError) {
