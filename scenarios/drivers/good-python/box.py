@@ -62,6 +62,10 @@ def prepare():
     print("the box is ready")
 
 
+def unblock():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 def run(script, _stage):
     code_file = pathlib.Path(environment.get("BUILD_EXIT_CODE_FILE", os.devnull))
     if code_file.is_file():
@@ -70,7 +74,6 @@ def run(script, _stage):
         raise SystemFailure("there is no box")
     # A signal between the start and the note of the process would be lost: it waits until both are done.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    unblock = lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     work = subprocess.Popen(["bash", script], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=unblock)
     pid_file = box() / "work.pid"
     pid_file.write_text(str(work.pid))
