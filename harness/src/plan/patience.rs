@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use crate::contract::config::CustomConfig;
+use crate::contract::stage::Program;
+use crate::trace::Trace;
 
 use super::Calibration;
 
@@ -32,6 +34,35 @@ fn seconds(nominal: Duration, factor: u32, floor: u64) -> u64 {
 }
 
 impl Calibration {
+    /// Before anything is known of a driver: times that suit one that starts virtual machines. For the calibration itself.
+    pub const UNKNOWN: Self = Self {
+        config: Duration::from_secs(12),
+        prepare: Duration::from_secs(120),
+        run: Duration::from_secs(30),
+        cleanup: Duration::from_secs(60),
+    };
+
+    /// The longest call of each program in a job that nothing happened to. Calls that did not come to their own end do not
+    /// count.
+    pub fn measured(trace: &Trace) -> Self {
+        let longest = |program: Program| {
+            let ended = trace
+                .calls
+                .iter()
+                .filter(|call| call.program == program && call.signals.is_empty());
+            ended
+                .filter_map(|call| Some(call.ended?.since(call.started)))
+                .max()
+                .unwrap_or_default()
+        };
+        Self {
+            config: longest(Program::Config),
+            prepare: longest(Program::Prepare),
+            run: longest(Program::Run),
+            cleanup: longest(Program::Cleanup),
+        }
+    }
+
     fn longest(&self) -> Duration {
         self.config
             .max(self.prepare)
@@ -74,6 +105,23 @@ mod tests {
         Calibration::default().apply(&mut custom);
         assert_eq!(custom.graceful_kill_timeout, Some(2));
         assert_eq!(custom.cleanup_exec_timeout, Some(8));
+    }
+
+    #[test]
+    fn the_longest_call_that_ended_by_itself_counts() {
+        use crate::checks::testing::{Scene, exits};
+        let scene = Scene::new()
+            .call(Program::Prepare, 0)
+            .run("get_sources", exits(0), 0)
+            .run("build_script", exits(0), 0)
+            .but(|call| call.ended = call.ended.map(|at| at + Duration::from_secs(2)))
+            .call(Program::Cleanup, 0)
+            .terminated();
+        let measured = Calibration::measured(&scene.trace);
+        assert_eq!(measured.prepare, Duration::from_secs(1));
+        assert_eq!(measured.run, Duration::from_secs(3));
+        assert_eq!(measured.cleanup, Duration::ZERO);
+        assert_eq!(measured.config, Duration::ZERO);
     }
 
     #[test]

@@ -41,10 +41,16 @@ def kill_work(pid):
         pass
 
 
-def remove_box():
+def end_left_work():
+    """Ends what a call that was killed has left."""
     pid_file = box() / "work.pid"
     if pid_file.exists():
         kill_work(int(pid_file.read_text()))
+        pid_file.unlink()
+
+
+def remove_box():
+    end_left_work()
     if box().exists():
         shutil.rmtree(box())
 
@@ -62,15 +68,19 @@ def prepare():
     print("the box is ready")
 
 
+def unblock():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
 def run(script, _stage):
     code_file = pathlib.Path(environment.get("BUILD_EXIT_CODE_FILE", os.devnull))
     if code_file.is_file():
         code_file.unlink()
     if not (box() / "ready").exists():
         raise SystemFailure("there is no box")
+    end_left_work()
     # A signal between the start and the note of the process would be lost: it waits until both are done.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    unblock = lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     work = subprocess.Popen(["bash", script], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=unblock)
     pid_file = box() / "work.pid"
     pid_file.write_text(str(work.pid))

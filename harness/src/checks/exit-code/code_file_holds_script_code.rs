@@ -40,7 +40,8 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         let (build_failure, _) = exit_codes(case, run.call)?;
         let fresh = stale_code(trace, &run).is_none();
         let relevant = fresh && run.finished() && exit_code(run.call) == Some(build_failure);
-        Some((run, code_file_value(content)?, run.script_code()?)).filter(|_| relevant)
+        let code = run.script_code().filter(|code| *code != 0)?;
+        Some((run, code_file_value(content)?, code)).filter(|_| relevant)
     });
     each(written, |(run, value, code)| {
         let message = "wrote another code than the script's into the exit-code file";
@@ -73,6 +74,14 @@ mod tests {
     fn the_code_of_the_script_is_fine() {
         scene("42").expect_clean(ID);
         scene("042\nmore").expect_clean(ID);
+    }
+
+    #[test]
+    fn a_script_that_succeeded_has_a_check_of_its_own() {
+        Scene::new()
+            .run("build_script", exits(0), BUILD_FAILURE)
+            .but(|call| call.exit_code_file_after = Some(b"1".to_vec()))
+            .expect_silent(ID);
     }
 
     #[test]
