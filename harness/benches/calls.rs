@@ -8,9 +8,11 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, criterion_group, criterion_main};
 use driver_conformance::contract::moment::Moment;
 use driver_conformance::contract::outcome::Outcome;
-use driver_conformance::contract::protocol::{Action, CallId, CallSpec, Emulation, Event, ScriptFile};
+use driver_conformance::contract::protocol::{
+    Action, CallId, CallSpec, Emulation, Event, ScriptFile,
+};
 use driver_conformance::contract::stage::{Program, Stage};
-use driver_conformance::engine::directories::CaseDirectories;
+use driver_conformance::engine::directories::{CaseDirectories, best_parent};
 use driver_conformance::engine::mock::{CaseEnvironment, JobRun, run_case};
 use driver_conformance::plan::case::JobOrder;
 use driver_conformance::process::interrupt::Interrupt;
@@ -37,7 +39,9 @@ impl Repeated {
     fn call(&mut self) -> Vec<Action> {
         if self.left == 0 {
             return vec![
-                Action::RemoveTempDir { path: self.temp_dir.clone() },
+                Action::RemoveTempDir {
+                    path: self.temp_dir.clone(),
+                },
                 Action::Finish(Outcome::Success),
             ];
         }
@@ -46,7 +50,11 @@ impl Repeated {
         self.next += 1;
         let script = self.with_script.then(|| {
             let dir = self.temp_dir.join(format!("script{number}"));
-            ScriptFile { path: dir.join("script"), dir, text: "true\n".repeat(200) }
+            ScriptFile {
+                path: dir.join("script"),
+                dir,
+                text: "true\n".repeat(200),
+            }
         });
         vec![Action::StartCall(Box::new(CallSpec {
             id: CallId(number),
@@ -87,16 +95,24 @@ impl Emulation for Repeated {
 fn job_environment() -> Vec<(String, String)> {
     let path = std::env::var("PATH").unwrap_or_default();
     let usual = (0..120).map(|number| (format!("CUSTOM_ENV_{number}"), "a usual value".to_owned()));
-    [("PATH".to_owned(), path)].into_iter().chain(usual).collect()
+    [("PATH".to_owned(), path)]
+        .into_iter()
+        .chain(usual)
+        .collect()
 }
 
 fn through_engine(program: &str, args: &[&str], calls: u32, with_script: bool) -> Duration {
-    let directories = CaseDirectories::new_in(&std::env::temp_dir()).expect("directories");
-    let environment =
-        CaseEnvironment::new(Path::new(env!("CARGO_BIN_EXE_driver-conformance")), directories);
+    let directories = CaseDirectories::new_in(&best_parent()).expect("directories");
+    let environment = CaseEnvironment::new(
+        Path::new(env!("CARGO_BIN_EXE_driver-conformance")),
+        directories,
+    );
     let interrupt = Interrupt::new().expect("pipes");
     let emulation = Repeated {
-        temp_dir: environment.directories.runner_temp().join("custom-executor1"),
+        temp_dir: environment
+            .directories
+            .runner_temp()
+            .join("custom-executor1"),
         executable: program.to_owned(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         environment: job_environment(),
@@ -108,22 +124,30 @@ fn through_engine(program: &str, args: &[&str], calls: u32, with_script: bool) -
     let jobs = vec![JobRun::plain(1, Box::new(emulation))];
     let trace = run_case(&environment, jobs, JobOrder::Sequential, &interrupt).expect("runs");
     let elapsed = started.elapsed();
-    assert_eq!(trace.calls.iter().filter(|call| call.ended.is_some()).count(), calls as usize);
+    assert_eq!(
+        trace
+            .calls
+            .iter()
+            .filter(|call| call.ended.is_some())
+            .count(),
+        calls as usize
+    );
     elapsed
 }
 
 /// `Command` without anything that needs a fork is `posix_spawn`; reading both pipes to their end is what a runner does.
 fn bare(program: &str, args: &[&str], calls: u32) -> Duration {
     let environment = job_environment();
+    // Made once: making the environment is no part of a bare start.
+    let mut command = Command::new(program);
+    command
+        .args(args)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null());
     let started = Instant::now();
     for _ in 0..calls {
-        let output = Command::new(program)
-            .args(args)
-            .env_clear()
-            .envs(environment.iter().map(|(key, value)| (key, value)))
-            .stdin(Stdio::null())
-            .output()
-            .expect("runs");
+        let output = command.output().expect("runs");
         black_box(output);
     }
     started.elapsed()
@@ -140,7 +164,11 @@ fn no_op_program(directory: &Path) -> String {
         .arg(&source)
         .status()
         .is_ok_and(|status| status.success());
-    let program = if compiled { program } else { PathBuf::from("/bin/true") };
+    let program = if compiled {
+        program
+    } else {
+        PathBuf::from("/bin/true")
+    };
     program.to_str().expect("UTF-8").to_owned()
 }
 
@@ -157,15 +185,20 @@ fn print_ratios(no_op: &str) {
     let mut job_spawn = Vec::new();
     for _ in 0..ROUNDS {
         spawn.push(bare("bash", &["-c", "true"], AVERAGED_CALLS) / AVERAGED_CALLS);
-        engine.push(through_engine("bash", &["-c", "true"], AVERAGED_CALLS, false) / AVERAGED_CALLS);
+        engine
+            .push(through_engine("bash", &["-c", "true"], AVERAGED_CALLS, false) / AVERAGED_CALLS);
         job_spawn.push(bare(no_op, &[], JOB_CALLS));
         job.push(through_engine(no_op, &[], JOB_CALLS, true));
     }
     let (engine, spawn) = (median(engine), median(spawn));
     let ratio = engine.as_secs_f64() / spawn.as_secs_f64();
-    println!("bash -c true: bare {spawn:?}, through the engine {engine:?}, ratio {ratio:.2} (goal 1.25)");
+    println!(
+        "bash -c true: bare {spawn:?}, through the engine {engine:?}, ratio {ratio:.2} (goal 1.25)"
+    );
     let (job, job_spawn) = (median(job), median(job_spawn));
-    println!("{JOB_CALLS} calls of a static no-op: bare {job_spawn:?}, as a job {job:?} (goal 12 ms)");
+    println!(
+        "{JOB_CALLS} calls of a static no-op: bare {job_spawn:?}, as a job {job:?} (goal 12 ms)"
+    );
 }
 
 fn calls(criterion: &mut Criterion) {
@@ -173,7 +206,9 @@ fn calls(criterion: &mut Criterion) {
     let no_op = no_op_program(directory.path());
     print_ratios(&no_op);
     let mut group = criterion.benchmark_group("calls");
-    group.sample_size(20).measurement_time(Duration::from_secs(3));
+    group
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(3));
     group.bench_function("bash -c true, bare", |bencher| {
         bencher.iter_custom(|times| {
             let times = u32::try_from(times).expect("few");

@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 #[ignore = "started by the other test"]
 fn inner_harness() {
-    let Ok(directory) = std::env::var(INNER) else { return };
+    let Ok(directory) = std::env::var(INNER) else {
+        return;
+    };
     let environment = environment();
     let text = format!(
         r#"cd {directory}
@@ -32,7 +34,11 @@ fn inner_harness() {
     );
     let executable = driver(&environment, &text);
     let runner = TinyRunner::small_job(&environment, &executable, 1);
-    run(&environment, vec![job(runner, Vec::new())], JobOrder::Sequential);
+    run(
+        &environment,
+        vec![job(runner, Vec::new())],
+        JobOrder::Sequential,
+    );
 }
 
 #[test]
@@ -49,7 +55,11 @@ fn a_killed_harness_leaves_no_process() {
         .spawn()
         .expect("the inner harness starts");
     let pid_of = |name: &str| -> Option<u32> {
-        fs::read_to_string(directory.path().join(name)).ok()?.trim().parse().ok()
+        fs::read_to_string(directory.path().join(name))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     };
     wait_until("the driver and its daemon run", PATIENCE, || {
         pid_of("leader").is_some() && pid_of("daemon").is_some()
@@ -58,5 +68,7 @@ fn a_killed_harness_leaves_no_process() {
     assert!(pids.iter().all(|pid| is_alive(*pid)));
     harness.kill().expect("killed");
     harness.wait().expect("reaped");
-    wait_until("every process has died", PATIENCE, || pids.iter().all(|pid| !is_alive(*pid)));
+    wait_until("every process has died", PATIENCE, || {
+        pids.iter().all(|pid| !is_alive(*pid))
+    });
 }

@@ -37,7 +37,11 @@ fn a_small_job_is_recorded_in_full() {
     let build = build_script(&trace);
     assert_eq!(build.argv[1], "run");
     assert_eq!(build.argv[3], "build_script");
-    let words: Vec<_> = build.markers.iter().map(|(_, marker)| marker.word.as_str()).collect();
+    let words: Vec<_> = build
+        .markers
+        .iter()
+        .map(|(_, marker)| marker.word.as_str())
+        .collect();
     assert_eq!(words, ["start", "end"]);
     assert!(stdout(build).contains("stage build_script\n"));
     assert!(String::from_utf8_lossy(&trace.jobs[0].job_log).contains("stage get_sources"));
@@ -76,10 +80,16 @@ fn a_call_has_the_surroundings_that_a_runner_gives_it() {
     ] {
         assert!(printed.contains(&line), "{line} is missing in:\n{printed}");
     }
-    let mut expected: Vec<String> =
-        prepare.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let mut expected: Vec<String> = prepare
+        .environment
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     expected.sort();
-    assert!(printed.ends_with(&format!("600\n{}\n", expected.join("\n"))), "{printed}");
+    assert!(
+        printed.ends_with(&format!("600\n{}\n", expected.join("\n"))),
+        "{printed}"
+    );
 }
 
 #[test]
@@ -92,7 +102,10 @@ fn a_call_ends_only_when_the_last_holder_closes_its_pipes() {
     assert_eq!(stdout(build), "late\n");
     let exited = build.leader_exit.expect("exited").0;
     assert!(build.stdout_closed.expect("closed") > exited);
-    assert_eq!(build.ended.expect("ended"), build.ended.max(build.stdout_closed).expect("ended"));
+    assert_eq!(
+        build.ended.expect("ended"),
+        build.ended.max(build.stdout_closed).expect("ended")
+    );
     assert!(build.signals.is_empty());
 }
 
@@ -105,7 +118,11 @@ fn a_child_in_its_own_session_that_keeps_the_pipe_is_signalled_in_vain() {
     let stimuli = vec![on_marker("alone", StimulusAction::Cancel)];
     let trace = run_small_job(&environment, text, stimuli);
     let build = build_script(&trace);
-    let signals: Vec<_> = build.signals.iter().map(|(_, signal, result)| (*signal, *result)).collect();
+    let signals: Vec<_> = build
+        .signals
+        .iter()
+        .map(|(_, signal, result)| (*signal, *result))
+        .collect();
     assert_eq!(
         signals,
         [
@@ -123,7 +140,10 @@ fn a_child_in_its_own_session_that_keeps_the_pipe_is_signalled_in_vain() {
     assert_eq!(survivor.made_by, Some(CallIndex(3)));
     assert!(survivor.own_group);
     assert!(!is_alive(survivor.pid));
-    assert!(trace.calls.last().expect("cleanup").ended.is_some(), "cleanup follows");
+    assert!(
+        trace.calls.last().expect("cleanup").ended.is_some(),
+        "cleanup follows"
+    );
 }
 
 #[test]
@@ -145,7 +165,10 @@ fn a_daemon_that_hides_is_found_attributed_and_killed() {
 fn a_fork_hopper_is_reported_and_ended() {
     let environment = environment();
     let hopper = environment.directories.root().join("hopper");
-    write_program(&hopper, "#!/bin/bash\nexec </dev/null >/dev/null 2>&1\nsetsid \"$0\" &\nexit\n");
+    write_program(
+        &hopper,
+        "#!/bin/bash\nexec </dev/null >/dev/null 2>&1\nsetsid \"$0\" &\nexit\n",
+    );
     let text = format!("[ \"$1\" != prepare ] || {}", hopper.display());
     let trace = run_small_job(&environment, &text, Vec::new());
     assert!(!trace.surviving_processes.is_empty());
@@ -174,7 +197,10 @@ fn start_failures_keep_their_class() {
     let not_executable = file("not-executable", "#!/bin/sh\n");
     fs::set_permissions(&not_executable, fs::Permissions::from_mode(0o644)).expect("changed");
     let busy = file("busy", "#!/bin/sh\n");
-    let still_writing = fs::OpenOptions::new().append(true).open(&busy).expect("opened");
+    let still_writing = fs::OpenOptions::new()
+        .append(true)
+        .open(&busy)
+        .expect("opened");
     let large = ("LARGE".to_owned(), "x".repeat(131_072));
     let nul = ("NUL".to_owned(), "a\0b".to_owned());
     let directory = root.to_str().expect("UTF-8").to_owned();
@@ -185,7 +211,11 @@ fn start_failures_keep_their_class() {
         // Exists relative to the harness's directory, but not in TMPDIR.
         ("src/lib.rs", None, StartFailure::NotFound),
         ("./response.json", None, StartFailure::PermissionDenied),
-        (not_executable.as_str(), None, StartFailure::PermissionDenied),
+        (
+            not_executable.as_str(),
+            None,
+            StartFailure::PermissionDenied,
+        ),
         (directory.as_str(), None, StartFailure::PermissionDenied),
         (text_file.as_str(), None, StartFailure::ExecFormat),
         (busy.as_str(), None, StartFailure::TextFileBusy),
@@ -195,7 +225,11 @@ fn start_failures_keep_their_class() {
         let mut runner =
             TinyRunner::with_calls(&environment, executable, 1, vec![(Program::Cleanup, None)]);
         runner.environment.extend(extra.cloned());
-        let trace = run(&environment, vec![job(runner, Vec::new())], JobOrder::Sequential);
+        let trace = run(
+            &environment,
+            vec![job(runner, Vec::new())],
+            JobOrder::Sequential,
+        );
         assert_eq!(trace.calls[0].start_failure, Some(expected), "{executable}");
         assert_eq!(trace.calls[0].pid, None);
     }
@@ -211,7 +245,11 @@ fn a_name_without_slash_is_found_in_the_path_of_the_runner_not_of_the_driver() {
     let mut runner =
         TinyRunner::with_calls(&environment, "only-here", 1, vec![(Program::Prepare, None)]);
     runner.environment[0].1 = "/bin".into();
-    let trace = run(&environment, vec![job(runner, Vec::new())], JobOrder::Sequential);
+    let trace = run(
+        &environment,
+        vec![job(runner, Vec::new())],
+        JobOrder::Sequential,
+    );
     assert_eq!(stdout(&trace.calls[0]), "found\n");
 }
 
@@ -237,9 +275,15 @@ fn the_exit_code_file_is_read_at_the_end_and_seen_before_the_next_call() {
     let trace = run_small_job(&environment, text, Vec::new());
     let first = call(&trace, Program::Run, Some(&Stage::GetSources));
     assert_eq!(first.exit_code_file_before, None);
-    assert_eq!(first.exit_code_file_after.as_deref(), Some(b"42\n".as_slice()));
+    assert_eq!(
+        first.exit_code_file_after.as_deref(),
+        Some(b"42\n".as_slice())
+    );
     let second = build_script(&trace);
-    assert_eq!(second.exit_code_file_before.as_deref(), Some(b"42\n".as_slice()));
+    assert_eq!(
+        second.exit_code_file_before.as_deref(),
+        Some(b"42\n".as_slice())
+    );
     assert_eq!(second.exit_code_file_after, None);
     assert_eq!(second.leader_exit.expect("exited").1, ExitStatus::Code(1));
 }
@@ -248,7 +292,11 @@ fn the_exit_code_file_is_read_at_the_end_and_seen_before_the_next_call() {
 fn term_ends_a_call_and_kill_ends_a_deaf_one() {
     for (trap, signals, status) in [
         ("", vec![KillSignal::Term], ExitStatus::Signal(15)),
-        ("trap '' TERM;", vec![KillSignal::Term, KillSignal::Kill], ExitStatus::Signal(9)),
+        (
+            "trap '' TERM;",
+            vec![KillSignal::Term, KillSignal::Kill],
+            ExitStatus::Signal(9),
+        ),
     ] {
         let environment = environment();
         let text = format!(
@@ -259,7 +307,12 @@ fn term_ends_a_call_and_kill_ends_a_deaf_one() {
         let build = build_script(&trace);
         let sent: Vec<_> = build.signals.iter().map(|(_, signal, _)| *signal).collect();
         assert_eq!(sent, signals);
-        assert!(build.signals.iter().all(|(_, _, result)| *result == SignalResult::Delivered));
+        assert!(
+            build
+                .signals
+                .iter()
+                .all(|(_, _, result)| *result == SignalResult::Delivered)
+        );
         assert_eq!(build.leader_exit.expect("exited").1, status);
         assert!(build.ended.is_some());
         assert!(trace.surviving_processes.is_empty());
@@ -301,7 +354,12 @@ fn when_the_runner_is_killed_pipes_break_and_the_next_job_begins() {
     assert!(build.temp_dir.exists(), "a killed runner removes nothing");
     assert_eq!(trace.calls.last().expect("a call").job, 1);
     assert!(environment.directories.home().join("seen").exists());
-    assert!(trace.left_files.iter().any(|file| file.path.ends_with("home/seen")));
+    assert!(
+        trace
+            .left_files
+            .iter()
+            .any(|file| file.path.ends_with("home/seen"))
+    );
 }
 
 #[test]
@@ -309,7 +367,9 @@ fn left_files_name_the_call_that_made_them() {
     let environment = environment();
     let text = r#"[ "$1" != prepare ] || echo x > "$HOME/state"; echo y > "$TMPDIR/private""#;
     let trace = run_small_job(&environment, text, Vec::new());
-    let [left] = trace.left_files.as_slice() else { panic!("{:?}", trace.left_files) };
+    let [left] = trace.left_files.as_slice() else {
+        panic!("{:?}", trace.left_files)
+    };
     assert_eq!(left.path, environment.directories.home().join("state"));
     assert_eq!(left.made_by, Some(CallIndex(1)));
     assert_eq!(left.mode & 0o170_000, 0o100_000);
@@ -320,7 +380,10 @@ fn a_case_that_outlasts_its_budget_is_ended_and_says_so() {
     let mut environment = environment();
     environment.budget = Duration::from_millis(300);
     let trace = run_small_job(&environment, "trap '' TERM; sleep 1003", Vec::new());
-    assert_eq!(trace.aborted, Some(Abortion::CaseBudget(Duration::from_millis(300))));
+    assert_eq!(
+        trace.aborted,
+        Some(Abortion::CaseBudget(Duration::from_millis(300)))
+    );
     assert_eq!(trace.calls.len(), 1);
     assert!(!trace.surviving_processes.is_empty());
     for survivor in &trace.surviving_processes {
@@ -332,7 +395,11 @@ fn a_case_that_outlasts_its_budget_is_ended_and_says_so() {
 #[test]
 fn a_driver_that_kills_its_parent_ends_the_case_and_says_so() {
     let environment = environment();
-    let trace = run_small_job(&environment, "[ \"$1\" != prepare ] || kill -9 $PPID", Vec::new());
+    let trace = run_small_job(
+        &environment,
+        "[ \"$1\" != prepare ] || kill -9 $PPID",
+        Vec::new(),
+    );
     assert_eq!(trace.aborted, Some(Abortion::SupervisorDied { job: 0 }));
 }
 
@@ -353,7 +420,9 @@ fn interrupted(times: u32, trap: &str) -> driver_conformance::trace::Trace {
     std::thread::scope(|scope| {
         let later = interrupt.clone();
         scope.spawn(move || {
-            wait_until("the build script hangs", Duration::from_secs(30), || sign.exists());
+            wait_until("the build script hangs", Duration::from_secs(30), || {
+                sign.exists()
+            });
             (0..times).for_each(|_| later.ask());
         });
         let jobs = vec![job(runner, Vec::new())];
@@ -377,8 +446,18 @@ fn an_interrupt_lets_the_driver_clean_up() {
 fn a_second_interrupt_kills_at_once() {
     let trace = interrupted(2, "trap '' TERM;");
     assert_eq!(trace.aborted, Some(Abortion::Interrupted));
-    assert!(trace.calls.iter().all(|call| call.program != Program::Cleanup));
-    assert!(trace.surviving_processes.iter().all(|survivor| !is_alive(survivor.pid)));
+    assert!(
+        trace
+            .calls
+            .iter()
+            .all(|call| call.program != Program::Cleanup)
+    );
+    assert!(
+        trace
+            .surviving_processes
+            .iter()
+            .all(|survivor| !is_alive(survivor.pid))
+    );
 }
 
 #[test]
@@ -390,7 +469,12 @@ fn concurrent_jobs_overlap_and_their_daemons_are_told_apart() {
         ( setsid sleep 200"${TMPDIR: -1}" </dev/null >/dev/null 2>&1 & )"#;
     let executable = driver(&environment, text);
     let jobs = (1..=2)
-        .map(|name| job(TinyRunner::small_job(&environment, &executable, name), Vec::new()))
+        .map(|name| {
+            job(
+                TinyRunner::small_job(&environment, &executable, name),
+                Vec::new(),
+            )
+        })
         .collect();
     let trace = run(&environment, jobs, JobOrder::Concurrent);
     let mut found: Vec<(usize, Program, String)> = trace
@@ -417,8 +501,14 @@ fn jobs_that_take_turns_never_have_two_calls_alive() {
     let executable = driver(&environment, PLAIN);
     let short = vec![(Program::Prepare, None), (Program::Cleanup, None)];
     let jobs = vec![
-        job(TinyRunner::small_job(&environment, &executable, 1), Vec::new()),
-        job(TinyRunner::with_calls(&environment, &executable, 2, short), Vec::new()),
+        job(
+            TinyRunner::small_job(&environment, &executable, 1),
+            Vec::new(),
+        ),
+        job(
+            TinyRunner::with_calls(&environment, &executable, 2, short),
+            Vec::new(),
+        ),
     ];
     let trace = run(&environment, jobs, JobOrder::Turns);
     let order: Vec<usize> = trace.calls.iter().map(|call| call.job).collect();
@@ -442,10 +532,18 @@ fn output_without_newline_and_not_utf_8_arrives_as_it_was() {
     );
     let trace = run_small_job(&environment, &text, Vec::new());
     let build = build_script(&trace);
-    assert!(build.stdout.bytes.starts_with(b"\xff\x00driver-conformance"));
+    assert!(
+        build
+            .stdout
+            .bytes
+            .starts_with(b"\xff\x00driver-conformance")
+    );
     assert_eq!(build.markers[0].1.word, "unterminated");
     let first = trace.events.iter().filter(|event| {
-        matches!(event.kind, TraceEventKind::FirstOutput(CallIndex(3), Stream::Stdout))
+        matches!(
+            event.kind,
+            TraceEventKind::FirstOutput(CallIndex(3), Stream::Stdout)
+        )
     });
     assert_eq!(first.count(), 1);
 }

@@ -18,7 +18,10 @@ const GROWTH_KIB_MAX: u64 = 64 * 1024;
 /// The most memory this process ever had, KiB.
 fn peak_memory_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("readable");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("VmHWM");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .expect("VmHWM");
     let number = line.split_whitespace().nth(1).expect("a number");
     number.parse().expect("a number")
 }
@@ -37,7 +40,11 @@ fn one_gibibyte_of_output_does_not_grow_the_harness() {
     // An emulated runner cuts the log at its own limit; this one would not.
     runner.log_output = false;
     let before = peak_memory_kib();
-    let trace = run(&environment, vec![job(runner, Vec::new())], JobOrder::Sequential);
+    let trace = run(
+        &environment,
+        vec![job(runner, Vec::new())],
+        JobOrder::Sequential,
+    );
     let growth = peak_memory_kib() - before;
     let build = build_script(&trace);
     assert_eq!(build.stdout.bytes_total, PRINTED);

@@ -22,7 +22,9 @@ pub struct CaseDirectories {
 impl CaseDirectories {
     /// Makes them below `parent`, all with mode 0700. Fails with the system's error when one cannot be made.
     pub fn new_in(parent: &Path) -> io::Result<Self> {
-        let root = tempfile::Builder::new().prefix("driver-conformance-").tempdir_in(parent)?;
+        let root = tempfile::Builder::new()
+            .prefix("driver-conformance-")
+            .tempdir_in(parent)?;
         let directories = Self { root };
         for path in [
             directories.runner_temp(),
@@ -61,6 +63,26 @@ impl CaseDirectories {
     }
 }
 
+/// Where private directories are best made: in TMPDIR if that is set, else in memory if programs may run there, else in
+/// the system's temporary directory. A job makes and removes some forty files and directories, which on a disk takes as
+/// long as its calls.
+pub fn best_parent() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let is_set = std::env::var_os("TMPDIR").is_some_and(|value| !value.is_empty());
+    if !is_set && programs_may_run_in(memory) {
+        memory.to_path_buf()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
+fn programs_may_run_in(directory: &Path) -> bool {
+    use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+    let mounted =
+        statvfs(directory).is_ok_and(|system| !system.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    mounted && access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
 /// Makes a directory with mode 0700 minus the umask.
 pub(super) fn make_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
@@ -88,7 +110,11 @@ impl FileWatch {
             appeared: BTreeMap::new(),
             too_many: false,
         };
-        watch.before = watch.walk(usize::MAX).into_iter().map(|(path, _)| path).collect();
+        watch.before = watch
+            .walk(usize::MAX)
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect();
         watch
     }
 
@@ -114,7 +140,9 @@ impl FileWatch {
         }
         for (path, _) in found {
             if !self.before.contains(&path) {
-                self.appeared.entry(path).or_insert_with(|| alone.then_some(call));
+                self.appeared
+                    .entry(path)
+                    .or_insert_with(|| alone.then_some(call));
             }
         }
     }
@@ -127,7 +155,11 @@ impl FileWatch {
             .take(LEFT_FILES_MAX)
             .map(|(path, mode)| {
                 let made_by = self.appeared.get(&path).copied().flatten();
-                LeftFile { path, mode, made_by }
+                LeftFile {
+                    path,
+                    mode,
+                    made_by,
+                }
             })
             .collect()
     }
@@ -138,7 +170,9 @@ impl FileWatch {
         let mut waiting = vec![self.root.clone()];
         while let Some(directory) = waiting.pop() {
             // A directory that cannot be read is itself in the list.
-            let Ok(entries) = fs::read_dir(&directory) else { continue };
+            let Ok(entries) = fs::read_dir(&directory) else {
+                continue;
+            };
             for entry in entries.flatten() {
                 let path = entry.path();
                 if self.unwatched.contains(&path) {
@@ -147,7 +181,9 @@ impl FileWatch {
                 if found.len() >= entries_max {
                     return found;
                 }
-                let Ok(metadata) = entry.metadata() else { continue };
+                let Ok(metadata) = entry.metadata() else {
+                    continue;
+                };
                 if metadata.is_dir() {
                     waiting.push(path.clone());
                 }
@@ -179,7 +215,12 @@ mod tests {
         let mut left: Vec<_> = watch
             .left()
             .into_iter()
-            .map(|file| (file.path.file_name().expect("named").to_owned(), file.made_by))
+            .map(|file| {
+                (
+                    file.path.file_name().expect("named").to_owned(),
+                    file.made_by,
+                )
+            })
             .collect();
         left.sort();
         assert_eq!(

@@ -204,7 +204,9 @@ impl Job {
 
     /// A call is running that the emulation waits for.
     fn has_awaited_call(&self) -> bool {
-        self.calls.values().any(|call| call.is_running() && !call.abandoned)
+        self.calls
+            .values()
+            .any(|call| call.is_running() && !call.abandoned)
     }
 
     /// Over: nothing is going on that the emulation still waits for.
@@ -298,7 +300,10 @@ impl<'a> Engine<'a> {
             jobs,
             turn: 0,
             files: FileWatch::begin(environment.directories.root(), unwatched),
-            ticker: Ticker { due: started + TICK, worst: Duration::ZERO },
+            ticker: Ticker {
+                due: started + TICK,
+                worst: Duration::ZERO,
+            },
             buffer: vec![0; READ_BYTES],
             trace,
         }
@@ -329,7 +334,9 @@ impl<'a> Engine<'a> {
             Some(Abortion::Interrupted) => {
                 let patience = self.environment.interrupt_patience;
                 self.urgency == Urgency::AtOnce
-                    || self.asked_to_stop.is_none_or(|asked| asked.elapsed() >= patience)
+                    || self
+                        .asked_to_stop
+                        .is_none_or(|asked| asked.elapsed() >= patience)
             }
             Some(_) => true,
         }
@@ -346,7 +353,10 @@ impl<'a> Engine<'a> {
 
     fn abort(&mut self, job: usize, abortion: Abortion) {
         if self.trace.aborted.is_none() {
-            self.record(job, TraceEventKind::Stimulus(format!("the harness ended the case: {abortion}")));
+            self.record(
+                job,
+                TraceEventKind::Stimulus(format!("the harness ended the case: {abortion}")),
+            );
             self.trace.aborted = Some(abortion);
         }
     }
@@ -420,7 +430,11 @@ impl<'a> Engine<'a> {
                 continue;
             }
             let now = self.jobs[job].moment();
-            if self.jobs[job].emulation.next_wake().is_some_and(|wake| wake <= now) {
+            if self.jobs[job]
+                .emulation
+                .next_wake()
+                .is_some_and(|wake| wake <= now)
+            {
                 self.deliver(job, Event::Wake)?;
             }
             let now = self.now();
@@ -457,9 +471,11 @@ impl<'a> Engine<'a> {
 
     fn begin(&mut self, job: usize) -> Result<(), EngineError> {
         let program = &self.environment.supervisor;
-        let supervisor = Supervised::new(program).map_err(|source| {
-            EngineError::SupervisorStart { program: program.clone(), source }
-        })?;
+        let supervisor =
+            Supervised::new(program).map_err(|source| EngineError::SupervisorStart {
+                program: program.clone(),
+                source,
+            })?;
         let now = Instant::now();
         let job_state = &mut self.jobs[job];
         job_state.supervisor = Some(supervisor);
@@ -479,7 +495,9 @@ impl<'a> Engine<'a> {
             .map(|step| (self.turn + step) % count)
             .find(|job| self.jobs[*job].phase == Phase::Running);
         let Some(job) = turn else { return Ok(false) };
-        let Some(spec) = self.jobs[job].held.take() else { return Ok(false) };
+        let Some(spec) = self.jobs[job].held.take() else {
+            return Ok(false);
+        };
         self.turn = (job + 1) % count;
         if let Some(event) = self.start_call(job, *spec)? {
             self.deliver(job, event)?;
@@ -506,7 +524,9 @@ impl<'a> Engine<'a> {
     /// A runner lets a call go on that it may not interrupt (H13); a person who pressed Ctrl-C does not wait for that.
     fn kill_calls_that_outlast_an_interrupt(&mut self) -> Result<(), EngineError> {
         let patience = self.environment.interrupt_patience / 2;
-        let outlasted = self.asked_to_stop.is_some_and(|asked| asked.elapsed() >= patience);
+        let outlasted = self
+            .asked_to_stop
+            .is_some_and(|asked| asked.elapsed() >= patience);
         if !outlasted || self.calls_killed {
             return Ok(());
         }

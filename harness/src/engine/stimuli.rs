@@ -46,9 +46,16 @@ impl StimulusBoard {
         now: Moment,
     ) {
         self.trigger(call, now, |trigger, matched| match trigger {
-            Trigger::CallStarted { program: wanted, stage: wanted_stage, nth, delay } => {
+            Trigger::CallStarted {
+                program: wanted,
+                stage: wanted_stage,
+                nth,
+                delay,
+            } => {
                 let matches = *wanted == program
-                    && wanted_stage.as_ref().is_none_or(|wanted| Some(wanted) == stage);
+                    && wanted_stage
+                        .as_ref()
+                        .is_none_or(|wanted| Some(wanted) == stage);
                 *matched += u32::from(matches);
                 (matches && *matched == *nth).then_some(*delay)
             }
@@ -65,9 +72,10 @@ impl StimulusBoard {
         now: Moment,
     ) {
         self.trigger(call, now, |trigger, _| match trigger {
-            Trigger::Marker { stage: wanted, word } => {
-                (Some(wanted) == stage && *word == marker.word).then_some(Duration::ZERO)
-            }
+            Trigger::Marker {
+                stage: wanted,
+                word,
+            } => (Some(wanted) == stage && *word == marker.word).then_some(Duration::ZERO),
             Trigger::CallStarted { .. } => None,
         });
     }
@@ -123,9 +131,20 @@ fn words(stimulus: &Stimulus) -> String {
     };
     match &stimulus.when {
         Trigger::Marker { stage, word } => format!("{action} on marker {word} of {stage}"),
-        Trigger::CallStarted { program, stage, nth, delay } => {
-            let stage = stage.as_ref().map(|stage| format!(" {stage}")).unwrap_or_default();
-            format!("{action} {} ms after start {nth} of {program}{stage}", delay.as_millis())
+        Trigger::CallStarted {
+            program,
+            stage,
+            nth,
+            delay,
+        } => {
+            let stage = stage
+                .as_ref()
+                .map(|stage| format!(" {stage}"))
+                .unwrap_or_default();
+            format!(
+                "{action} {} ms after start {nth} of {program}{stage}",
+                delay.as_millis()
+            )
         }
     }
 }
@@ -182,14 +201,25 @@ mod tests {
 
     #[test]
     fn a_marker_of_the_right_stage_triggers() {
-        let when = Trigger::Marker { stage: Stage::build_script(), word: "start".into() };
-        let mut board =
-            StimulusBoard::new(vec![Stimulus { when, action: StimulusAction::RunnerTerm }]);
-        let marker = Marker { word: "start".into(), number: None };
+        let when = Trigger::Marker {
+            stage: Stage::build_script(),
+            word: "start".into(),
+        };
+        let mut board = StimulusBoard::new(vec![Stimulus {
+            when,
+            action: StimulusAction::RunnerTerm,
+        }]);
+        let marker = Marker {
+            word: "start".into(),
+            number: None,
+        };
         board.marker_seen(Some(&Stage::GetSources), &marker, CallIndex(0), NOW);
         assert_eq!(board.next_due(), None);
         board.marker_seen(Some(&Stage::build_script()), &marker, CallIndex(1), NOW);
         let due = board.take_due(NOW).expect("due");
-        assert_eq!(due.words, "the runner got SIGTERM on marker start of build_script");
+        assert_eq!(
+            due.words,
+            "the runner got SIGTERM on marker start of build_script"
+        );
     }
 }

@@ -103,7 +103,11 @@ impl Supervised {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Self { socket: ours, process, inbox: Inbox::default() })
+        Ok(Self {
+            socket: ours,
+            process,
+            inbox: Inbox::default(),
+        })
     }
 
     /// Process id of the supervisor.
@@ -113,7 +117,11 @@ impl Supervised {
 
     /// Starts a program under the name `call`. The answer is a later [`Report::Started`] or [`Report::NotStarted`];
     /// failures that can be told without trying are returned at once.
-    pub fn start(&mut self, call: u32, launch: &Launch<'_>) -> io::Result<Result<(), StartFailure>> {
+    pub fn start(
+        &mut self,
+        call: u32,
+        launch: &Launch<'_>,
+    ) -> io::Result<Result<(), StartFailure>> {
         let order = match start_order(call, launch) {
             Ok(order) => order,
             Err(failure) => return Ok(Err(failure)),
@@ -127,7 +135,10 @@ impl Supervised {
             KillSignal::Term => rustix::process::Signal::TERM,
             KillSignal::Kill => rustix::process::Signal::KILL,
         };
-        self.request(&Request::Signal { call, signal: signal.as_raw() })
+        self.request(&Request::Signal {
+            call,
+            signal: signal.as_raw(),
+        })
     }
 
     /// Lets descendants end by themselves for `grace`, then has the rest listed and killed. The answers are
@@ -138,7 +149,12 @@ impl Supervised {
     }
 
     fn request(&self, request: &Request) -> io::Result<()> {
-        send(self.socket.as_fd(), &encode(request)?, &[], REQUEST_PATIENCE)
+        send(
+            self.socket.as_fd(),
+            &encode(request)?,
+            &[],
+            REQUEST_PATIENCE,
+        )
     }
 
     /// All reports that have arrived, without waiting; wait on [`AsFd::as_fd`].
@@ -162,11 +178,17 @@ impl Supervised {
                         io::Error::new(io::ErrorKind::InvalidData, "a started call without pipes")
                     })
                 };
-                Report::Started { call, pid: pid.unsigned_abs(), stdout: pipe()?, stderr: pipe()? }
+                Report::Started {
+                    call,
+                    pid: pid.unsigned_abs(),
+                    stdout: pipe()?,
+                    stderr: pipe()?,
+                }
             }
-            Message::NotStarted { call, errno } => {
-                Report::NotStarted { call, failure: start_failure(errno) }
-            }
+            Message::NotStarted { call, errno } => Report::NotStarted {
+                call,
+                failure: start_failure(errno),
+            },
             Message::Exited { call, ending } => Report::LeaderExited {
                 call,
                 status: match ending {
@@ -174,7 +196,11 @@ impl Supervised {
                     Ending::Signal(signal) => ExitStatus::Signal(signal),
                 },
             },
-            Message::Signalled { call, signal, errno } => Report::Signalled {
+            Message::Signalled {
+                call,
+                signal,
+                errno,
+            } => Report::Signalled {
                 call,
                 signal: if signal == rustix::process::Signal::TERM.as_raw() {
                     KillSignal::Term
@@ -241,7 +267,10 @@ fn environment_items(environment: &[(String, String)]) -> Result<Vec<String>, St
     if environment.iter().any(has_nul) {
         return Err(StartFailure::NulInEnvironment);
     }
-    Ok(environment.iter().map(|(key, value)| format!("{key}={value}")).collect())
+    Ok(environment
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect())
 }
 
 /// The path to execute for a program as configured: as it is if it has a slash, else the first executable file of that
@@ -292,7 +321,10 @@ mod tests {
     #[test]
     fn a_nul_is_found_before_anything_is_started() {
         let environment = [("A".to_owned(), "b\0c".to_owned())];
-        assert_eq!(environment_items(&environment), Err(StartFailure::NulInEnvironment));
+        assert_eq!(
+            environment_items(&environment),
+            Err(StartFailure::NulInEnvironment)
+        );
     }
 
     #[test]

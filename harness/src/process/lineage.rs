@@ -87,11 +87,20 @@ mod tests {
     const SUPERVISOR: i32 = 10;
 
     fn running(call: u32) -> Circumstances {
-        Circumstances { running: vec![call], ..Circumstances::default() }
+        Circumstances {
+            running: vec![call],
+            ..Circumstances::default()
+        }
     }
 
     fn process(pid: i32, parent: i32, group: i32, session: i32) -> Process {
-        Process { pid, parent, group, session, zombie: false }
+        Process {
+            pid,
+            parent,
+            group,
+            session,
+            zombie: false,
+        }
     }
 
     #[test]
@@ -111,7 +120,10 @@ mod tests {
         let mut lineage = Lineage::default();
         lineage.started(0, 20);
         lineage.started(1, 30);
-        let ended = Circumstances { leaders_ended: vec![0], ..running(1) };
+        let ended = Circumstances {
+            leaders_ended: vec![0],
+            ..running(1)
+        };
         lineage.observe(&[process(40, SUPERVISOR, 40, 40)], &ended);
         assert_eq!(lineage.call_of(40), Some(0));
     }
@@ -120,7 +132,10 @@ mod tests {
     fn a_fork_hopper_is_known_by_the_session_it_once_made() {
         let mut lineage = Lineage::default();
         lineage.started(0, 20);
-        let ended = Circumstances { leaders_ended: vec![0], ..Circumstances::default() };
+        let ended = Circumstances {
+            leaders_ended: vec![0],
+            ..Circumstances::default()
+        };
         lineage.observe(&[process(21, SUPERVISOR, 21, 21)], &ended);
         lineage.started(1, 30);
         lineage.observe(&[process(99, SUPERVISOR, 21, 21)], &running(1));

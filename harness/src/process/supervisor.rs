@@ -234,7 +234,8 @@ impl Supervisor {
         if let Some(leader) = self.calls.get_mut(&call) {
             leader.running = false;
         }
-        self.report(&Message::Exited { call, ending }).map(|()| true)
+        self.report(&Message::Exited { call, ending })
+            .map(|()| true)
     }
 
     /// Looks at the process tree and notes which call each descendant comes from.
@@ -261,7 +262,11 @@ impl Supervisor {
                 }
             }
         };
-        self.report(&Message::Signalled { call, signal, errno })
+        self.report(&Message::Signalled {
+            call,
+            signal,
+            errno,
+        })
     }
 
     /// Names what is alive after the grace, kills it, and says so.
@@ -289,7 +294,10 @@ impl Supervisor {
             ];
             wait_ready(&mut watched, Some(left.min(GRACE_LOOK_INTERVAL)))?;
             // The harness is gone, or does not want to know any more.
-            if watched[1].revents().intersects(PollFlags::HUP | PollFlags::RDHUP) {
+            if watched[1]
+                .revents()
+                .intersects(PollFlags::HUP | PollFlags::RDHUP)
+            {
                 return Ok(Vec::new());
             }
         }
@@ -302,7 +310,9 @@ impl Supervisor {
             .filter(|process| !process.zombie)
             .map(|process| {
                 let call = self.lineage.call_of(process.pid);
-                let group = call.and_then(|call| self.calls.get(&call)).map(|call| call.pid);
+                let group = call
+                    .and_then(|call| self.calls.get(&call))
+                    .map(|call| call.pid);
                 Survivor {
                     pid: process.pid,
                     command: tree::command_line(process.pid),

@@ -51,7 +51,10 @@ fn descendants_by_parent(root: i32) -> Vec<Process> {
     };
     let mut by_parent: HashMap<i32, Vec<Process>> = HashMap::new();
     for entry in entries.flatten() {
-        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
         if let Some(process) = pid.and_then(process) {
             by_parent.entry(process.parent).or_default().push(process);
         }
@@ -73,7 +76,10 @@ pub(super) fn children(pid: i32) -> Option<Vec<i32>> {
     let mut found = Vec::new();
     for task in tasks.flatten() {
         match fs::read_to_string(task.path().join("children")) {
-            Ok(text) => found.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            Ok(text) => found.extend(
+                text.split_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            ),
             // The thread has just ended.
             Err(_) if task.path().join("stat").metadata().is_err() => {}
             Err(_) => return None,
@@ -127,7 +133,13 @@ mod tests {
         let process = parse_stat("42 (a) b (c)) S 7 40 39 0 -1 4194560 1").expect("parses");
         assert_eq!(
             process,
-            Process { pid: 42, parent: 7, group: 40, session: 39, zombie: false }
+            Process {
+                pid: 42,
+                parent: 7,
+                group: 40,
+                session: 39,
+                zombie: false
+            }
         );
     }
 

@@ -334,10 +334,7 @@ mod tests {
         )
         .expect("sent");
         let mut inbox = Inbox::default();
-        assert_eq!(
-            inbox.receive(theirs.as_fd()).expect("read"),
-            Received::Data
-        );
+        assert_eq!(inbox.receive(theirs.as_fd()).expect("read"), Received::Data);
         assert_eq!(inbox.descriptors.len(), 2);
         assert!(inbox.next::<Message>().expect("well-formed").is_some());
         assert_eq!(

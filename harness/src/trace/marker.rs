@@ -22,7 +22,10 @@ pub struct MarkerScanner {
 impl MarkerScanner {
     /// A scanner for the markers with this nonce.
     pub fn new(nonce: &str) -> Self {
-        Self { start: format!("{PREFIX}{nonce}:").into_bytes(), held: Vec::new() }
+        Self {
+            start: format!("{PREFIX}{nonce}:").into_bytes(),
+            held: Vec::new(),
+        }
     }
 
     /// Takes the next piece and returns the markers that are complete with it.
@@ -56,7 +59,11 @@ impl MarkerScanner {
                 // Cut within the start.
                 return (markers, at);
             };
-            let length = body.iter().take(BODY_BYTES_MAX).take_while(|byte| belongs(**byte)).count();
+            let length = body
+                .iter()
+                .take(BODY_BYTES_MAX)
+                .take_while(|byte| belongs(**byte))
+                .count();
             if length == body.len() && length < BODY_BYTES_MAX {
                 return (markers, at);
             }
@@ -69,7 +76,11 @@ impl MarkerScanner {
     /// The first place at or after `from` where the start is, or where `text` ends within it.
     fn find_start(&self, text: &[u8], from: usize) -> Option<usize> {
         let mut at = from;
-        while let Some(step) = text.get(at..)?.iter().position(|byte| *byte == self.start[0]) {
+        while let Some(step) = text
+            .get(at..)?
+            .iter()
+            .position(|byte| *byte == self.start[0])
+        {
             at += step;
             let rest = &text[at..];
             let common = rest.len().min(self.start.len());
@@ -92,7 +103,10 @@ fn parse_body(body: &[u8]) -> Option<Marker> {
     let mut parts = body.split(':');
     let word = parts.next().filter(|word| !word.is_empty())?;
     let number = parts.next().and_then(|number| number.parse().ok());
-    Some(Marker { word: word.to_owned(), number })
+    Some(Marker {
+        word: word.to_owned(),
+        number,
+    })
 }
 
 #[cfg(test)]
@@ -100,12 +114,18 @@ mod tests {
     use super::*;
 
     fn marker(word: &str, number: Option<u64>) -> Marker {
-        Marker { word: word.to_owned(), number }
+        Marker {
+            word: word.to_owned(),
+            number,
+        }
     }
 
     fn scan_all(pieces: &[&[u8]]) -> Vec<Marker> {
         let mut scanner = MarkerScanner::new("abc");
-        let mut found: Vec<Marker> = pieces.iter().flat_map(|piece| scanner.feed(piece)).collect();
+        let mut found: Vec<Marker> = pieces
+            .iter()
+            .flat_map(|piece| scanner.feed(piece))
+            .collect();
         found.extend(scanner.finish());
         found
     }
@@ -114,7 +134,11 @@ mod tests {
     fn every_way_of_cutting_gives_the_same_markers() {
         let text = b"x driver-conformance:abc:start\r\ndriver-conformance:abd:no\n2026 driver-conformance:abc:line:12\n\
                      drivdriver-conformance:abc:end-now";
-        let expected = [marker("start", None), marker("line", Some(12)), marker("end-now", None)];
+        let expected = [
+            marker("start", None),
+            marker("line", Some(12)),
+            marker("end-now", None),
+        ];
         for first in 0..=text.len() {
             for second in first..=text.len() {
                 let pieces = [&text[..first], &text[first..second], &text[second..]];
@@ -128,7 +152,10 @@ mod tests {
     #[test]
     fn a_complete_line_is_told_at_once_and_an_open_one_at_the_end() {
         let mut scanner = MarkerScanner::new("abc");
-        assert_eq!(scanner.feed(b"driver-conformance:abc:start\n"), [marker("start", None)]);
+        assert_eq!(
+            scanner.feed(b"driver-conformance:abc:start\n"),
+            [marker("start", None)]
+        );
         assert_eq!(scanner.feed(b"driver-conformance:abc:unterminated"), []);
         assert_eq!(scanner.finish(), Some(marker("unterminated", None)));
         assert_eq!(scanner.finish(), None);
@@ -142,12 +169,18 @@ mod tests {
 
     #[test]
     fn other_nonces_and_empty_words_are_no_markers() {
-        assert_eq!(scan_all(&[b"driver-conformance:xyz:start\ndriver-conformance:abc:\n"]), []);
+        assert_eq!(
+            scan_all(&[b"driver-conformance:xyz:start\ndriver-conformance:abc:\n"]),
+            []
+        );
     }
 
     #[test]
     fn a_number_that_is_none_leaves_the_word() {
-        assert_eq!(scan_all(&[b"driver-conformance:abc:line:x\n"]), [marker("line", None)]);
+        assert_eq!(
+            scan_all(&[b"driver-conformance:abc:line:x\n"]),
+            [marker("line", None)]
+        );
     }
 
     #[test]

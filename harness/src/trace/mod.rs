@@ -69,11 +69,18 @@ impl std::fmt::Display for Abortion {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::CaseBudget(budget) => {
-                write!(formatter, "the case took longer than its budget of {:.1} s", budget.as_secs_f64())
+                write!(
+                    formatter,
+                    "the case took longer than its budget of {:.1} s",
+                    budget.as_secs_f64()
+                )
             }
             Self::Interrupted => formatter.write_str("the harness was asked to stop"),
             Self::SupervisorDied { job } => {
-                write!(formatter, "the process that supervised job {job} was killed")
+                write!(
+                    formatter,
+                    "the process that supervised job {job} was killed"
+                )
             }
         }
     }

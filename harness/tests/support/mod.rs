@@ -1,6 +1,10 @@
 //! A tiny emulated runner and tiny drivers for the tests of the mock engine.
 
-#![allow(dead_code, unreachable_pub, reason = "shared by several test programs, each of which uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "shared by several test programs, each of which uses a part"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +17,7 @@ use driver_conformance::contract::protocol::{
     Action, CallId, CallSpec, Emulation, Event, KillSignal, ScriptFile, SignalResult,
 };
 use driver_conformance::contract::stage::{Program, Stage};
-use driver_conformance::engine::directories::CaseDirectories;
+use driver_conformance::engine::directories::{CaseDirectories, best_parent};
 use driver_conformance::engine::mock::{CallLabel, CaseEnvironment, JobRun, run_case};
 use driver_conformance::plan::case::{JobOrder, Stimulus, StimulusAction, Trigger};
 use driver_conformance::process::interrupt::Interrupt;
@@ -30,7 +34,7 @@ pub fn supervisor() -> &'static Path {
 /// An environment with bounds that suit tests.
 pub fn environment() -> CaseEnvironment {
     let directories =
-        CaseDirectories::new_in(&std::env::temp_dir()).expect("private directories can be made");
+        CaseDirectories::new_in(&best_parent()).expect("private directories can be made");
     let mut environment = CaseEnvironment::new(supervisor(), directories);
     environment.survivor_grace = Duration::from_millis(200);
     environment
@@ -38,9 +42,7 @@ pub fn environment() -> CaseEnvironment {
 
 /// Writes a bash driver into the case's directories; `$1` is the program. The text may use `marker WORD`.
 pub fn driver(environment: &CaseEnvironment, text: &str) -> String {
-    let preamble = format!(
-        "#!/bin/bash\nmarker() {{ echo \"driver-conformance:{NONCE}:$1\"; }}\n"
-    );
+    let preamble = format!("#!/bin/bash\nmarker() {{ echo \"driver-conformance:{NONCE}:$1\"; }}\n");
     let path = environment.directories.root().join("driver");
     write_program(&path, &format!("{preamble}{text}\n"));
     path.to_str().expect("UTF-8").to_owned()
@@ -90,14 +92,19 @@ impl TinyRunner {
         calls: Vec<(Program, Option<Stage>)>,
     ) -> Self {
         let directories = &environment.directories;
-        let temp_dir = directories.runner_temp().join(format!("custom-executor{name}"));
+        let temp_dir = directories
+            .runner_temp()
+            .join(format!("custom-executor{name}"));
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
         Self {
             environment: vec![
                 ("PATH".into(), environment.runner_path.clone()),
                 ("HOME".into(), text(&directories.home())),
                 ("TMPDIR".into(), text(&temp_dir)),
-                ("BUILD_EXIT_CODE_FILE".into(), text(&temp_dir.join("build_exit_code"))),
+                (
+                    "BUILD_EXIT_CODE_FILE".into(),
+                    text(&temp_dir.join("build_exit_code")),
+                ),
             ],
             temp_dir,
             executable: executable.to_owned(),
@@ -116,7 +123,9 @@ impl TinyRunner {
         self.deadline = None;
         let Some((program, stage)) = self.calls.get(self.position).cloned() else {
             return vec![
-                Action::RemoveTempDir { path: self.temp_dir.clone() },
+                Action::RemoveTempDir {
+                    path: self.temp_dir.clone(),
+                },
                 Action::Finish(Outcome::Success),
             ];
         };
@@ -153,9 +162,14 @@ impl TinyRunner {
     }
 
     fn terminate(&mut self, now: Moment) -> Vec<Action> {
-        let Some(call) = self.running else { return Vec::new() };
+        let Some(call) = self.running else {
+            return Vec::new();
+        };
         self.deadline = Some((now + self.graceful, false));
-        vec![Action::SignalGroup { call, signal: KillSignal::Term }]
+        vec![Action::SignalGroup {
+            call,
+            signal: KillSignal::Term,
+        }]
     }
 
     fn wake(&mut self, now: Moment) -> Vec<Action> {
@@ -171,7 +185,10 @@ impl TinyRunner {
             return actions;
         }
         self.deadline = Some((now + self.force, true));
-        vec![Action::SignalGroup { call, signal: KillSignal::Kill }]
+        vec![Action::SignalGroup {
+            call,
+            signal: KillSignal::Kill,
+        }]
     }
 }
 
@@ -191,13 +208,23 @@ impl Emulation for TinyRunner {
             Event::Output { data, .. } if self.log_output => vec![Action::JobLog(data)],
             Event::Cancel => self.terminate(now),
             Event::Interrupt(_) => {
-                let cleanup = self.calls.iter().position(|(program, _)| *program == Program::Cleanup);
+                let cleanup = self
+                    .calls
+                    .iter()
+                    .position(|(program, _)| *program == Program::Cleanup);
                 self.position = self.position.max(cleanup.unwrap_or(self.calls.len()));
                 self.terminate(now)
             }
-            Event::SignalSent { call, signal: KillSignal::Term, result: SignalResult::NoSuchProcess } => {
+            Event::SignalSent {
+                call,
+                signal: KillSignal::Term,
+                result: SignalResult::NoSuchProcess,
+            } => {
                 self.deadline = Some((now + self.graceful + self.force, true));
-                vec![Action::SignalGroup { call, signal: KillSignal::Kill }]
+                vec![Action::SignalGroup {
+                    call,
+                    signal: KillSignal::Kill,
+                }]
             }
             Event::Wake => self.wake(now),
             _ => Vec::new(),
@@ -215,13 +242,19 @@ pub fn job(runner: TinyRunner, stimuli: Vec<Stimulus>) -> JobRun {
         job_id: 1,
         emulation: Box::new(runner),
         stimuli,
-        labeller: Box::new(|_| CallLabel { nonce: Some(NONCE.to_owned()), probe: None }),
+        labeller: Box::new(|_| CallLabel {
+            nonce: Some(NONCE.to_owned()),
+            probe: None,
+        }),
     }
 }
 
 /// A stimulus on a marker of the build script.
 pub fn on_marker(word: &str, action: StimulusAction) -> Stimulus {
-    let when = Trigger::Marker { stage: Stage::build_script(), word: word.to_owned() };
+    let when = Trigger::Marker {
+        stage: Stage::build_script(),
+        word: word.to_owned(),
+    };
     Stimulus { when, action }
 }
 
@@ -233,7 +266,11 @@ pub fn run_small_job(
 ) -> Trace {
     let executable = driver(environment, driver_text);
     let runner = TinyRunner::small_job(environment, &executable, 1);
-    run(environment, vec![job(runner, stimuli)], JobOrder::Sequential)
+    run(
+        environment,
+        vec![job(runner, stimuli)],
+        JobOrder::Sequential,
+    )
 }
 
 /// Runs jobs that nobody interrupts.
@@ -263,15 +300,24 @@ pub fn stdout(call: &CallRecord) -> String {
 
 /// Whether a process exists and is not just an undead entry of the table.
 pub fn is_alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit(')')
+            .next()
+            .unwrap_or_default()
+            .trim_start()
+            .starts_with('Z')
+    })
 }
 
 /// Waits until `condition` holds; panics with `what` after `patience`.
 pub fn wait_until(what: &str, patience: Duration, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + patience;
     while !condition() {
-        assert!(Instant::now() < deadline, "{what} did not come true within {patience:?}");
+        assert!(
+            Instant::now() < deadline,
+            "{what} did not come true within {patience:?}"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use super::super::stimuli::Due;
 use super::{Engine, EngineError, Phase, files};
-use crate::contract::protocol::{Action, CallId, Event, KillSignal, RunnerLogEntry, RunnerLogLevel};
+use crate::contract::protocol::{
+    Action, CallId, Event, KillSignal, RunnerLogEntry, RunnerLogLevel,
+};
 use crate::plan::case::{JobOrder, StimulusAction};
 use crate::trace::{JOB_LOG_BYTES_MAX, TraceEventKind};
 
@@ -31,7 +33,10 @@ impl Engine<'_> {
     /// Does one thing; returns its answer if there is one at once.
     fn perform(&mut self, job: usize, action: Action) -> Result<Option<Event>, EngineError> {
         match action {
-            Action::MakeTempDir { path, response_json } => {
+            Action::MakeTempDir {
+                path,
+                response_json,
+            } => {
                 self.check_place(&path)?;
                 self.files.runner_made(&path);
                 return Ok(Some(match files::make_temp_dir(&path, &response_json) {
@@ -57,7 +62,9 @@ impl Engine<'_> {
                 log.extend_from_slice(&text[..text.len().min(room)]);
             }
             Action::RunnerLog(entry) => {
-                self.trace.jobs[job].runner_log.push(runner_log_line(&entry));
+                self.trace.jobs[job]
+                    .runner_log
+                    .push(runner_log_line(&entry));
             }
             Action::RemoveTempDir { path } => {
                 self.check_place(&path)?;
@@ -79,12 +86,17 @@ impl Engine<'_> {
         if files::is_below(path, &runner_temp) {
             Ok(())
         } else {
-            Err(EngineError::OutsideRunnerTemp { path: path.to_path_buf(), runner_temp })
+            Err(EngineError::OutsideRunnerTemp {
+                path: path.to_path_buf(),
+                runner_temp,
+            })
         }
     }
 
     fn abandon(&mut self, job: usize, call: CallId) {
-        let Some(index) = self.jobs[job].numbers.get(&call).copied() else { return };
+        let Some(index) = self.jobs[job].numbers.get(&call).copied() else {
+            return;
+        };
         if let Some(call) = self.jobs[job].calls.get_mut(&index) {
             call.abandoned = true;
         }
@@ -132,8 +144,10 @@ fn runner_log_line(entry: &RunnerLogEntry) -> String {
     };
     let mut fields = entry.fields.clone();
     fields.sort();
-    let fields: String =
-        fields.iter().map(|(key, value)| format!(" {key}={value}")).collect();
+    let fields: String = fields
+        .iter()
+        .map(|(key, value)| format!(" {key}={value}"))
+        .collect();
     format!("{prefix}{}{fields}", entry.message)
 }
 

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 
 use super::{Engine, EngineError, Phase, files};
 use crate::contract::exit::{ExitCodeFile, ExitStatus, StartFailure};
-use crate::contract::protocol::{
-    CallId, CallSpec, Event, KillSignal, SignalResult, Stream,
-};
+use crate::contract::protocol::{CallId, CallSpec, Event, KillSignal, SignalResult, Stream};
 use crate::contract::stage::{Program, Stage};
 use crate::process::client::{Launch, Report};
 use crate::trace::marker::MarkerScanner;
@@ -84,7 +82,10 @@ impl Call {
 
     fn open_pipe(&self, descriptor: OwnedFd) -> OpenPipe {
         let scanner = self.nonce.as_deref().map(MarkerScanner::new);
-        OpenPipe { descriptor, scanner }
+        OpenPipe {
+            descriptor,
+            scanner,
+        }
     }
 
     /// Closes our ends of both pipes, as the death of the runner does.
@@ -100,9 +101,15 @@ pub(super) fn open_pipes(
     calls: &BTreeMap<CallIndex, Call>,
 ) -> impl Iterator<Item = (CallIndex, Stream, BorrowedFd<'_>)> {
     calls.iter().flat_map(|(index, call)| {
-        [(Stream::Stdout, &call.stdout), (Stream::Stderr, &call.stderr)].into_iter().filter_map(
-            |(stream, pipe)| pipe.as_ref().map(|pipe| (*index, stream, pipe.descriptor.as_fd())),
-        )
+        [
+            (Stream::Stdout, &call.stdout),
+            (Stream::Stderr, &call.stderr),
+        ]
+        .into_iter()
+        .filter_map(|(stream, pipe)| {
+            pipe.as_ref()
+                .map(|pipe| (*index, stream, pipe.descriptor.as_fd()))
+        })
     })
 }
 
@@ -120,14 +127,17 @@ impl Engine<'_> {
         self.jobs[job].calls.insert(index, call);
         let mut record = new_record(job, &spec, label);
         record.started = self.now();
-        record.exit_code_file_before = files::kept(&files::read_exit_code_file(&spec.exit_code_file));
+        record.exit_code_file_before =
+            files::kept(&files::read_exit_code_file(&spec.exit_code_file));
         self.trace.calls.push(record);
         let written = spec.script.as_ref().map_or(Ok(()), files::write_script);
         let started = match written {
             Err(error) => Err(StartFailure::Files(error)),
             Ok(()) => self.order_start(job, index, &spec)?,
         };
-        Ok(started.err().and_then(|failure| self.not_started(job, index, failure)))
+        Ok(started
+            .err()
+            .and_then(|failure| self.not_started(job, index, failure)))
     }
 
     fn order_start(
@@ -161,13 +171,20 @@ impl Engine<'_> {
         self.record(job, TraceEventKind::CallNotStarted(index, failure.clone()));
         let call = self.jobs[job].calls.get_mut(&index)?;
         call.over = true;
-        Some(Event::CallNotStarted { call: call.id, failure })
+        Some(Event::CallNotStarted {
+            call: call.id,
+            failure,
+        })
     }
 
     /// Takes in what a supervisor has to say.
     pub(super) fn hear_supervisor(&mut self, job: usize) -> Result<(), EngineError> {
-        let Some(supervisor) = self.jobs[job].supervisor.as_mut() else { return Ok(()) };
-        let reports = supervisor.reports().map_err(|source| EngineError::Supervisor { job, source })?;
+        let Some(supervisor) = self.jobs[job].supervisor.as_mut() else {
+            return Ok(());
+        };
+        let reports = supervisor
+            .reports()
+            .map_err(|source| EngineError::Supervisor { job, source })?;
         for report in reports {
             self.take_report(job, report)?;
         }
@@ -176,9 +193,12 @@ impl Engine<'_> {
 
     fn take_report(&mut self, job: usize, report: Report) -> Result<(), EngineError> {
         match report {
-            Report::Started { call, pid, stdout, stderr } => {
-                self.call_started(job, index(call), pid, stdout, stderr)
-            }
+            Report::Started {
+                call,
+                pid,
+                stdout,
+                stderr,
+            } => self.call_started(job, index(call), pid, stdout, stderr),
             Report::NotStarted { call, failure } => {
                 match self.not_started(job, index(call), failure) {
                     Some(event) => self.deliver(job, event),
@@ -186,9 +206,11 @@ impl Engine<'_> {
                 }
             }
             Report::LeaderExited { call, status } => self.leader_exited(job, index(call), status),
-            Report::Signalled { call, signal, result } => {
-                self.signalled(job, index(call), signal, result)
-            }
+            Report::Signalled {
+                call,
+                signal,
+                result,
+            } => self.signalled(job, index(call), signal, result),
             Report::Closed => {
                 self.jobs[job].supervisor = None;
                 self.abort(job, Abortion::SupervisorDied { job });
@@ -211,7 +233,9 @@ impl Engine<'_> {
         self.record(job, TraceEventKind::CallStarted(index));
         let now = self.now();
         let state = &mut self.jobs[job];
-        let Some(call) = state.calls.get_mut(&index) else { return Ok(()) };
+        let Some(call) = state.calls.get_mut(&index) else {
+            return Ok(());
+        };
         if state.phase == Phase::RunnerKilled {
             // The runner died while it was starting the call: its pipes break now.
             return Ok(());
@@ -219,7 +243,9 @@ impl Engine<'_> {
         call.stdout = Some(call.open_pipe(stdout));
         call.stderr = Some(call.open_pipe(stderr));
         let id = call.id;
-        state.board.call_started(call.program, call.stage.as_ref(), index, now);
+        state
+            .board
+            .call_started(call.program, call.stage.as_ref(), index, now);
         self.deliver(job, Event::CallStarted { call: id, pid })
     }
 
@@ -245,10 +271,14 @@ impl Engine<'_> {
         index: CallIndex,
         stream: Stream,
     ) -> Result<(), EngineError> {
-        let Some(call) = self.jobs[job].calls.get_mut(&index) else { return Ok(()) };
+        let Some(call) = self.jobs[job].calls.get_mut(&index) else {
+            return Ok(());
+        };
         let id = call.id;
         // It may have been closed by what was served before it in this turn.
-        let Some(pipe) = call.pipe(stream) else { return Ok(()) };
+        let Some(pipe) = call.pipe(stream) else {
+            return Ok(());
+        };
         let count = match rustix::io::read(&pipe.descriptor, self.buffer.as_mut_slice()) {
             Ok(count) => count,
             Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => return Ok(()),
@@ -261,9 +291,20 @@ impl Engine<'_> {
             return self.pipe_closed(job, index, stream);
         }
         let data = self.buffer[..count].to_vec();
-        let markers = pipe.scanner.as_mut().map(|scanner| scanner.feed(&data)).unwrap_or_default();
+        let markers = pipe
+            .scanner
+            .as_mut()
+            .map(|scanner| scanner.feed(&data))
+            .unwrap_or_default();
         self.keep_output(job, index, stream, &data);
-        self.deliver(job, Event::Output { call: id, stream, data })?;
+        self.deliver(
+            job,
+            Event::Output {
+                call: id,
+                stream,
+                data,
+            },
+        )?;
         self.saw_markers(job, index, markers);
         Ok(())
     }
@@ -272,7 +313,9 @@ impl Engine<'_> {
         let capture = capture(&mut self.trace.calls[index.0], stream);
         let is_first = capture.bytes_total == 0;
         let room = CAPTURE_BYTES_MAX.saturating_sub(capture.bytes.len());
-        capture.bytes.extend_from_slice(&data[..data.len().min(room)]);
+        capture
+            .bytes
+            .extend_from_slice(&data[..data.len().min(room)]);
         capture.bytes_total += data.len() as u64;
         if is_first {
             self.record(job, TraceEventKind::FirstOutput(index, stream));
@@ -316,7 +359,9 @@ impl Engine<'_> {
 
     /// A call has ended when its leader exited and both pipes were closed by all holders (B16).
     fn end_if_complete(&mut self, job: usize, index: CallIndex) -> Result<(), EngineError> {
-        let Some(call) = self.jobs[job].calls.get_mut(&index) else { return Ok(()) };
+        let Some(call) = self.jobs[job].calls.get_mut(&index) else {
+            return Ok(());
+        };
         let (Some(status), None, None, false) = (call.exit, &call.stdout, &call.stderr, call.over)
         else {
             return Ok(());
@@ -332,8 +377,19 @@ impl Engine<'_> {
         self.record(job, TraceEventKind::CallEnded(index));
         let alone = !self.jobs.iter().any(super::Job::has_running_call);
         self.files.call_ended(index, alone);
-        let exit_code_file = if is_read { content } else { ExitCodeFile::Absent };
-        self.deliver(job, Event::CallEnded { call: id, status, exit_code_file })
+        let exit_code_file = if is_read {
+            content
+        } else {
+            ExitCodeFile::Absent
+        };
+        self.deliver(
+            job,
+            Event::CallEnded {
+                call: id,
+                status,
+                exit_code_file,
+            },
+        )
     }
 
     /// Has the emulated runner's signal sent (H1).
@@ -386,13 +442,24 @@ impl Engine<'_> {
         result: SignalResult,
     ) -> Result<(), EngineError> {
         let now = self.now();
-        self.trace.calls[index.0].signals.push((now, signal, result));
+        self.trace.calls[index.0]
+            .signals
+            .push((now, signal, result));
         self.record(job, TraceEventKind::SignalSent(index, signal, result));
-        let Some(call) = self.jobs[job].calls.get_mut(&index) else { return Ok(()) };
+        let Some(call) = self.jobs[job].calls.get_mut(&index) else {
+            return Ok(());
+        };
         let id = call.id;
         // A supervisor answers in the order in which it was asked.
         if call.askers.pop_front() == Some(Asker::Runner) {
-            self.deliver(job, Event::SignalSent { call: id, signal, result })?;
+            self.deliver(
+                job,
+                Event::SignalSent {
+                    call: id,
+                    signal,
+                    result,
+                },
+            )?;
         }
         Ok(())
     }

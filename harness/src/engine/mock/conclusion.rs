@@ -15,9 +15,15 @@ impl Engine<'_> {
     /// Lists what is left of the case, kills what is alive, and gives the record away.
     pub(super) fn conclude(mut self) -> Result<Trace, EngineError> {
         let aborted = self.trace.aborted.is_some();
-        let grace = if aborted { Duration::ZERO } else { self.environment.survivor_grace };
+        let grace = if aborted {
+            Duration::ZERO
+        } else {
+            self.environment.survivor_grace
+        };
         for (job, state) in self.jobs.iter_mut().enumerate() {
-            let Some(supervisor) = state.supervisor.as_mut() else { continue };
+            let Some(supervisor) = state.supervisor.as_mut() else {
+                continue;
+            };
             if let Err(error) = supervisor.finish(grace) {
                 super::calls::supervisor_trouble(job, error)?;
             }
@@ -43,9 +49,12 @@ impl Engine<'_> {
         let patience = deadline.saturating_duration_since(Instant::now());
         wait_ready(&mut watched, Some(patience)).map_err(EngineError::Wait)?;
         for job in 0..self.jobs.len() {
-            let Some(supervisor) = self.jobs[job].supervisor.as_mut() else { continue };
-            let reports =
-                supervisor.reports().map_err(|source| EngineError::Supervisor { job, source })?;
+            let Some(supervisor) = self.jobs[job].supervisor.as_mut() else {
+                continue;
+            };
+            let reports = supervisor
+                .reports()
+                .map_err(|source| EngineError::Supervisor { job, source })?;
             for report in reports {
                 if let Report::LeaderExited { call, status } = report {
                     self.leader_exited_late(job, CallIndex(call as usize), status);
@@ -71,7 +80,9 @@ fn take_last_report(trace: &mut Trace, job: &mut Job, report: Report) {
     match report {
         Report::Survivors(survivors) => {
             job.survivors_listed = true;
-            trace.surviving_processes.extend(survivors.into_iter().map(surviving_process));
+            trace
+                .surviving_processes
+                .extend(survivors.into_iter().map(surviving_process));
         }
         Report::Gone { unkillable } => {
             trace.unkillable_processes.extend(unkillable);

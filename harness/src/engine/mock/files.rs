@@ -12,7 +12,10 @@ use crate::trace::EXIT_CODE_FILE_BYTES_MAX;
 
 /// Makes an attempt's temporary directory (0700) with `response.json` (0600); the error is worded like Go's.
 pub(super) fn make_temp_dir(path: &Path, response_json: &str) -> Result<(), String> {
-    DirBuilder::new().mode(0o700).create(path).map_err(|error| go_error("mkdir", path, &error))?;
+    DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| go_error("mkdir", path, &error))?;
     write_new(&path.join("response.json"), 0o600, response_json)
 }
 
@@ -58,8 +61,13 @@ pub(super) fn remove_temp_dir(path: &Path) {
 /// What is in the exit-code file.
 pub(super) fn read_exit_code_file(path: &Path) -> ExitCodeFile {
     // Not blocking: the driver may have put a FIFO there.
-    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
-    let Ok(file) = opened else { return ExitCodeFile::Absent };
+    let opened = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path);
+    let Ok(file) = opened else {
+        return ExitCodeFile::Absent;
+    };
     let most = u64::try_from(EXIT_CODE_FILE_LINE_BYTES_MAX + 1).unwrap_or(u64::MAX);
     let mut content = Vec::new();
     match file.take(most).read_to_end(&mut content) {
@@ -96,10 +104,18 @@ mod tests {
         assert_eq!(mode(&attempt), 0o700);
         assert_eq!(mode(&attempt.join("response.json")), 0o600);
         let dir = attempt.join("script2");
-        let script = ScriptFile { path: dir.join("script"), dir, text: "true".into() };
+        let script = ScriptFile {
+            path: dir.join("script"),
+            dir,
+            text: "true".into(),
+        };
         write_script(&script).expect("written");
         assert_eq!((mode(&script.dir), mode(&script.path)), (0o700, 0o700));
-        let gone = ScriptFile { dir: "/nowhere/x".into(), path: "/nowhere/x/script".into(), text: String::new() };
+        let gone = ScriptFile {
+            dir: "/nowhere/x".into(),
+            path: "/nowhere/x/script".into(),
+            text: String::new(),
+        };
         assert_eq!(
             write_script(&gone),
             Err("mkdir /nowhere/x: no such file or directory".to_owned())
@@ -112,7 +128,10 @@ mod tests {
         let path = parent.path().join("build_exit_code");
         assert_eq!(read_exit_code_file(&path), ExitCodeFile::Absent);
         fs::write(&path, "42\n").expect("written");
-        assert_eq!(read_exit_code_file(&path), ExitCodeFile::Content(b"42\n".to_vec()));
+        assert_eq!(
+            read_exit_code_file(&path),
+            ExitCodeFile::Content(b"42\n".to_vec())
+        );
         fs::write(&path, vec![b'1'; 100_000]).expect("written");
         let content = read_exit_code_file(&path);
         assert!(matches!(&content, ExitCodeFile::Content(bytes) if bytes.len() == 65_537));
@@ -120,14 +139,23 @@ mod tests {
         assert_eq!(read_exit_code_file(parent.path()), ExitCodeFile::Unreadable);
         let fifo = parent.path().join("fifo");
         rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).expect("a FIFO");
-        assert_eq!(read_exit_code_file(&fifo), ExitCodeFile::Content(Vec::new()));
+        assert_eq!(
+            read_exit_code_file(&fifo),
+            ExitCodeFile::Content(Vec::new())
+        );
     }
 
     #[test]
     fn only_paths_strictly_below_are_below() {
         let directory = Path::new("/case/tmp");
         assert!(is_below(Path::new("/case/tmp/custom-executor1"), directory));
-        for path in ["/case/tmp", "/case", "/case/tmp/../home", "/case/tmpfoo", "tmp/x"] {
+        for path in [
+            "/case/tmp",
+            "/case",
+            "/case/tmp/../home",
+            "/case/tmpfoo",
+            "tmp/x",
+        ] {
             assert!(!is_below(Path::new(path), directory), "{path}");
         }
     }
