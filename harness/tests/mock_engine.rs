@@ -395,12 +395,15 @@ fn a_case_that_outlasts_its_budget_is_ended_and_says_so() {
 #[test]
 fn a_driver_that_kills_its_parent_ends_the_case_and_says_so() {
     let environment = environment();
-    let trace = run_small_job(
-        &environment,
-        "[ \"$1\" != prepare ] || kill -9 $PPID",
-        Vec::new(),
-    );
+    let text = r#"[ "$3" = build_script ] || exit 0
+        trap 'kill -9 $PPID' TERM; marker start; while true; do sleep 0.05; done"#;
+    let stimuli = vec![on_marker("start", StimulusAction::DriverTerm)];
+    let trace = run_small_job(&environment, text, stimuli);
     assert_eq!(trace.aborted, Some(Abortion::SupervisorDied { job: 0 }));
+    let leader = build_script(&trace).pid.expect("started");
+    wait_until("the driver has died", Duration::from_mins(1), || {
+        !is_alive(leader)
+    });
 }
 
 /// Runs a job whose build script hangs, and asks it to stop `times` times once it hangs.

@@ -32,7 +32,7 @@ use crate::process::wait_ready;
 use crate::trace::{Abortion, CallIndex, JobRecord, Trace, TraceEvent, TraceEventKind};
 
 /// Default of [`CaseEnvironment::budget`].
-pub const CASE_BUDGET_DEFAULT: Duration = Duration::from_secs(120);
+pub const CASE_BUDGET_DEFAULT: Duration = Duration::from_mins(2);
 /// Default of [`CaseEnvironment::survivor_grace`].
 pub const SURVIVOR_GRACE_DEFAULT: Duration = Duration::from_millis(500);
 /// Default of [`CaseEnvironment::interrupt_patience`].
@@ -499,7 +499,7 @@ impl<'a> Engine<'a> {
             return Ok(false);
         };
         self.turn = (job + 1) % count;
-        if let Some(event) = self.start_call(job, *spec)? {
+        if let Some(event) = self.start_call(job, &spec)? {
             self.deliver(job, event)?;
         }
         Ok(true)

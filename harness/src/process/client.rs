@@ -233,6 +233,18 @@ impl Drop for Supervised {
     }
 }
 
+/// Kills a process group whose leader is an orphan, because its supervisor has died. Everywhere else the supervisor
+/// does this, which knows whether the group is still the call's.
+pub(crate) fn kill_group(leader: u32) {
+    let leader = i32::try_from(leader)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    if let Some(leader) = leader {
+        let _gone_already =
+            rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
+    }
+}
+
 fn signal_result(errno: i32) -> SignalResult {
     match errno {
         0 => SignalResult::Delivered,

@@ -33,7 +33,7 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often survivors are counted during the grace at the end.
 const GRACE_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long the harness may leave a report unread before it is taken for dead.
-const REPORT_PATIENCE: Duration = Duration::from_secs(60);
+const REPORT_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Becomes a supervisor if this process was started as one; returns its exit code then. Must be called first thing in
 /// `main`: it closes descriptors above 2.
