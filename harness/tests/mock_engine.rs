@@ -202,30 +202,42 @@ fn start_failures_keep_their_class() {
         .append(true)
         .open(&busy)
         .expect("opened");
-    let large = ("LARGE".to_owned(), "x".repeat(131_072));
-    let nul = ("NUL".to_owned(), "a\0b".to_owned());
+    let much: Vec<_> = (0..40)
+        .map(|number| (format!("MUCH_{number}"), "x".repeat(100_000)))
+        .collect();
+    let large = [("LARGE".to_owned(), "x".repeat(131_072))];
+    let nul = [("NUL".to_owned(), "a\0b".to_owned())];
     let directory = root.to_str().expect("UTF-8").to_owned();
     for (executable, extra, expected) in [
-        ("/nowhere/driver", None, StartFailure::NotFound),
-        (no_interpreter.as_str(), None, StartFailure::NotFound),
-        ("no-such-driver-anywhere", None, StartFailure::NotInPath),
+        ("/nowhere/driver", &[][..], StartFailure::NotFound),
+        (no_interpreter.as_str(), &[][..], StartFailure::NotFound),
+        ("no-such-driver-anywhere", &[][..], StartFailure::NotInPath),
         // Exists relative to the harness's directory, but not in TMPDIR.
-        ("src/lib.rs", None, StartFailure::NotFound),
-        ("./response.json", None, StartFailure::PermissionDenied),
+        ("src/lib.rs", &[][..], StartFailure::NotFound),
+        ("./response.json", &[][..], StartFailure::PermissionDenied),
         (
             not_executable.as_str(),
-            None,
+            &[][..],
             StartFailure::PermissionDenied,
         ),
-        (directory.as_str(), None, StartFailure::PermissionDenied),
-        (text_file.as_str(), None, StartFailure::ExecFormat),
-        (busy.as_str(), None, StartFailure::TextFileBusy),
-        ("/bin/true", Some(&large), StartFailure::ArgumentListTooLong),
-        ("/bin/true", Some(&nul), StartFailure::NulInEnvironment),
+        (directory.as_str(), &[][..], StartFailure::PermissionDenied),
+        (text_file.as_str(), &[][..], StartFailure::ExecFormat),
+        (busy.as_str(), &[][..], StartFailure::TextFileBusy),
+        (
+            "/bin/true",
+            large.as_slice(),
+            StartFailure::ArgumentListTooLong,
+        ),
+        (
+            "/bin/true",
+            much.as_slice(),
+            StartFailure::ArgumentListTooLong,
+        ),
+        ("/bin/true", nul.as_slice(), StartFailure::NulInEnvironment),
     ] {
         let mut runner =
             TinyRunner::with_calls(&environment, executable, 1, vec![(Program::Cleanup, None)]);
-        runner.environment.extend(extra.cloned());
+        runner.environment.extend_from_slice(extra);
         let trace = run(
             &environment,
             vec![job(runner, Vec::new())],

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,11 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 const GRACE_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long the harness may leave a report unread before it is taken for dead.
 const REPORT_PATIENCE: Duration = Duration::from_mins(1);
+
+/// This very executable, for the harness to start as a supervisor: also when the file was replaced meanwhile.
+pub fn own_executable() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
 
 /// Becomes a supervisor if this process was started as one; returns its exit code then. Must be called first thing in
 /// `main`: it closes descriptors above 2.

@@ -7,8 +7,8 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use driver_conformance::contract::moment::Moment;
@@ -48,10 +48,18 @@ pub fn driver(environment: &CaseEnvironment, text: &str) -> String {
     path.to_str().expect("UTF-8").to_owned()
 }
 
-/// Writes an executable file.
+/// Writes an executable file, through another process: were it open for writing here, a process that another test starts
+/// at that moment would hold it open for a while, and it could not be executed (ETXTBSY).
 pub fn write_program(path: &Path, text: &str) {
-    fs::write(path, text).expect("written");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("made executable");
+    let source = path.with_extension("text");
+    fs::write(&source, text).expect("written");
+    let installed = Command::new("install")
+        .args(["-m", "0755"])
+        .args([&source, path])
+        .status()
+        .expect("install runs");
+    assert!(installed.success());
+    fs::remove_file(source).expect("removed");
 }
 
 /// A runner that makes one TMPDIR, makes the calls one after the other whatever they return, and ends. It has the
