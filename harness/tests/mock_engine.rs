@@ -512,6 +512,38 @@ fn concurrent_jobs_overlap_and_their_daemons_are_told_apart() {
 }
 
 #[test]
+fn many_cases_at_once_never_mix_their_processes() {
+    const CASES: usize = 40;
+    const THREADS: usize = 8;
+    let text = r#"[ "$1" = prepare ] || exit 0
+        ( setsid env -i sleep 3"$(cat "$HOME/number")" </dev/null >/dev/null 2>&1 & )"#;
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            if number >= CASES {
+                return;
+            }
+            let environment = environment();
+            let own = format!("{number:03}");
+            fs::write(environment.directories.home().join("number"), &own).expect("written");
+            let trace = run_small_job(&environment, text, Vec::new());
+            let found: Vec<_> = trace
+                .surviving_processes
+                .iter()
+                .map(|survivor| (survivor.command.clone(), survivor.made_by))
+                .collect();
+            assert_eq!(found, [(format!("sleep 3{own}"), Some(CallIndex(1)))]);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(work);
+        }
+    });
+}
+
+#[test]
 fn jobs_that_take_turns_never_have_two_calls_alive() {
     let environment = environment();
     let executable = driver(&environment, PLAIN);

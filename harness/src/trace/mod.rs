@@ -167,7 +167,7 @@ pub struct CallRecord {
     pub nonce: Option<String>,
     /// What the probe in the script would do when run properly.
     pub probe: Option<crate::plan::case::Probe>,
-    /// When it was started.
+    /// When its start was asked for.
     pub started: Moment,
     /// Why it was not.
     pub start_failure: Option<StartFailure>,
