@@ -63,6 +63,26 @@ impl CaseDirectories {
     }
 }
 
+/// Where private directories are best made: in TMPDIR if that is set, else in memory if programs may run there, else in
+/// the system's temporary directory. A job makes and removes some forty files and directories, which on a disk takes as
+/// long as its calls.
+pub fn best_parent() -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let is_set = std::env::var_os("TMPDIR").is_some_and(|value| !value.is_empty());
+    if !is_set && programs_may_run_in(memory) {
+        memory.to_path_buf()
+    } else {
+        std::env::temp_dir()
+    }
+}
+
+fn programs_may_run_in(directory: &Path) -> bool {
+    use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+    let mounted =
+        statvfs(directory).is_ok_and(|system| !system.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    mounted && access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
 /// Makes a directory with mode 0700 minus the umask.
 pub(super) fn make_private_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)

@@ -22,6 +22,7 @@ use rustix::event::{PollFd, PollFlags};
 use self::calls::Call;
 use super::directories::{CaseDirectories, FileWatch};
 use super::stimuli::StimulusBoard;
+use crate::contract::exit::StartFailure;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::{CallId, CallSpec, Emulation, Event, Stream};
 use crate::contract::stage::Program;
@@ -32,7 +33,7 @@ use crate::process::wait_ready;
 use crate::trace::{Abortion, CallIndex, JobRecord, Trace, TraceEvent, TraceEventKind};
 
 /// Default of [`CaseEnvironment::budget`].
-pub const CASE_BUDGET_DEFAULT: Duration = Duration::from_secs(120);
+pub const CASE_BUDGET_DEFAULT: Duration = Duration::from_mins(2);
 /// Default of [`CaseEnvironment::survivor_grace`].
 pub const SURVIVOR_GRACE_DEFAULT: Duration = Duration::from_millis(500);
 /// Default of [`CaseEnvironment::interrupt_patience`].
@@ -46,7 +47,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// Where and within which bounds a case runs.
 #[derive(Debug)]
 pub struct CaseEnvironment {
-    /// The executable that becomes the supervisors: `driver-conformance` itself.
+    /// The executable that becomes the supervisors: `driver-conformance` itself
+    /// ([`own_executable`](crate::process::supervisor::own_executable)); tests name it, being other programs.
     pub supervisor: PathBuf,
     /// The private directories of the case.
     pub directories: CaseDirectories,
@@ -507,7 +509,7 @@ impl<'a> Engine<'a> {
             return Ok(false);
         };
         self.turn = (job + 1) % count;
-        if let Some(event) = self.start_call(job, *spec)? {
+        if let Some(event) = self.start_call(job, &spec)? {
             self.deliver(job, event)?;
         }
         Ok(true)
@@ -524,6 +526,12 @@ impl<'a> Engine<'a> {
         for job in 0..self.jobs.len() {
             if self.jobs[job].phase == Phase::Running {
                 self.deliver(job, Event::Interrupt("terminated"))?;
+            }
+            // A call that still waits for its turn can be neither signalled nor awaited.
+            if let Some(spec) = self.jobs[job].held.take() {
+                let failure = StartFailure::Other("the harness was asked to stop".into());
+                let call = spec.id;
+                self.deliver(job, Event::CallNotStarted { call, failure })?;
             }
         }
         Ok(())

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::fs::{Access, FileType};
@@ -21,6 +23,16 @@ use crate::contract::protocol::{KillSignal, SignalResult};
 pub const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a supervisor may take to kill everything below it and exit, beyond the grace it was given.
 pub const FINISH_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Held for writing while a supervisor is being started, and for reading while files are written that may be executed.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Writes files that a driver may execute. A process that another thread starts meanwhile would hold them open for
+/// writing until its exec, and a driver could not execute them (ETXTBSY): a false alarm by chance.
+pub fn write_executables<T>(write: impl FnOnce() -> T) -> T {
+    let _nothing_is_started = STARTING.read().unwrap_or_else(PoisonError::into_inner);
+    write()
+}
 
 /// A program to start, in the words of a call.
 #[derive(Debug, Clone, Copy)]
@@ -97,12 +109,16 @@ impl Supervised {
     /// Starts `program` (this executable) as a supervisor.
     pub fn new(program: &Path) -> io::Result<Self> {
         let (ours, theirs) = socket_pair()?;
+        let nothing_is_written = STARTING.write().unwrap_or_else(PoisonError::into_inner);
         let process = Command::new(program)
+            // What `ps` shows; the path may be `/proc/self/exe`.
+            .arg0("driver-conformance")
             .arg(ARGUMENT)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
+        drop(nothing_is_written);
         Ok(Self {
             socket: ours,
             process,
@@ -230,6 +246,18 @@ impl Drop for Supervised {
         }
         // Bounded: it has closed its side of the socket, which it does only by ending, or was killed.
         let _status = self.process.wait();
+    }
+}
+
+/// Kills a process group whose leader is an orphan, because its supervisor has died. Everywhere else the supervisor
+/// does this, which knows whether the group is still the call's.
+pub(crate) fn kill_group(leader: u32) {
+    let leader = i32::try_from(leader)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    if let Some(leader) = leader {
+        let _gone_already =
+            rustix::process::kill_process_group(leader, rustix::process::Signal::KILL);
     }
 }
 

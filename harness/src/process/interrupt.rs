@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::pipe::{PipeFlags, pipe_with};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How urgently the harness was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +32,8 @@ pub struct Interrupt {
 #[derive(Debug)]
 struct Shared {
     asked: AtomicU8,
+    /// Number of the first signal that asked; 0: none did.
+    signal: AtomicI32,
     bells: [Bell; 2],
 }
 
@@ -63,6 +66,7 @@ impl Interrupt {
     pub fn new() -> io::Result<Self> {
         let shared = Shared {
             asked: AtomicU8::new(0),
+            signal: AtomicI32::new(0),
             bells: [Bell::new()?, Bell::new()?],
         };
         Ok(Self {
@@ -77,6 +81,48 @@ impl Interrupt {
             1 => self.shared.bells[1].ring(),
             // More often than twice changes nothing; keep the count from wrapping around.
             _ => self.shared.asked.store(2, Ordering::SeqCst),
+        }
+    }
+
+    /// Has SIGINT and SIGTERM to this process ask, from now on and instead of ending it, in a thread of its own. Fails
+    /// when the signals cannot be caught.
+    pub fn ask_on_stop_signals(&self) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()?;
+        let caught = {
+            let _entered = runtime.enter();
+            [
+                signal(SignalKind::interrupt())?,
+                signal(SignalKind::terminate())?,
+            ]
+        };
+        let interrupt = self.clone();
+        std::thread::Builder::new()
+            .name("stop signals".to_owned())
+            .spawn(move || runtime.block_on(interrupt.listen(caught)))?;
+        Ok(())
+    }
+
+    async fn listen(self, [mut interrupts, mut terminates]: [Signal; 2]) {
+        loop {
+            let number = tokio::select! {
+                _ = interrupts.recv() => SignalKind::interrupt(),
+                _ = terminates.recv() => SignalKind::terminate(),
+            }
+            .as_raw_value();
+            let first = &self.shared.signal;
+            let _only_the_first =
+                first.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
+            self.ask();
+        }
+    }
+
+    /// Number of the first signal that asked, for the exit code 128 + number.
+    pub fn signal(&self) -> Option<i32> {
+        match self.shared.signal.load(Ordering::SeqCst) {
+            0 => None,
+            number => Some(number),
         }
     }
 

@@ -35,9 +35,8 @@ impl Lineage {
         self.latest
     }
 
-    /// Takes in a picture of all descendants, parents first. `ended`: calls of the processes that were reaped since the
-    /// picture before; `running`: calls whose leaders live.
-    pub(super) fn observe(&mut self, picture: &[Process], ended: &[u32], running: &[u32]) {
+    /// Takes in a picture of all descendants, parents first.
+    pub(super) fn observe(&mut self, picture: &[Process], circumstances: &Circumstances) {
         let mut processes = HashMap::with_capacity(picture.len());
         for process in picture {
             let call = self
@@ -45,8 +44,9 @@ impl Lineage {
                 .or_else(|| processes.get(&process.parent).copied())
                 .or_else(|| self.groups.get(&process.group).copied())
                 .or_else(|| self.sessions.get(&process.session).copied())
-                .or_else(|| only(ended))
-                .or_else(|| only(running))
+                .or_else(|| only(&circumstances.orphans_ended))
+                .or_else(|| only(&circumstances.leaders_ended))
+                .or_else(|| only(&circumstances.running))
                 .or(self.latest);
             let Some(call) = call else { continue };
             processes.insert(process.pid, call);
@@ -62,6 +62,18 @@ impl Lineage {
     }
 }
 
+/// What happened between two pictures of the process tree.
+#[derive(Debug, Default)]
+pub(super) struct Circumstances {
+    /// Calls of the known processes that ended without being a call's leader: whoever forks and exits by turns is still
+    /// the same culprit, even when a leader ends at the same time.
+    pub(super) orphans_ended: Vec<u32>,
+    /// Calls whose leaders ended.
+    pub(super) leaders_ended: Vec<u32>,
+    /// Calls whose leaders live.
+    pub(super) running: Vec<u32>,
+}
+
 /// The one call that all of `calls` name, if they agree.
 fn only(calls: &[u32]) -> Option<u32> {
     let (first, rest) = calls.split_first()?;
@@ -73,6 +85,13 @@ mod tests {
     use super::*;
 
     const SUPERVISOR: i32 = 10;
+
+    fn running(call: u32) -> Circumstances {
+        Circumstances {
+            running: vec![call],
+            ..Circumstances::default()
+        }
+    }
 
     fn process(pid: i32, parent: i32, group: i32, session: i32) -> Process {
         Process {
@@ -89,10 +108,10 @@ mod tests {
         let mut lineage = Lineage::default();
         lineage.started(0, 20);
         let child = process(21, 20, 21, 21);
-        lineage.observe(&[process(20, SUPERVISOR, 20, 5), child], &[], &[0]);
+        lineage.observe(&[process(20, SUPERVISOR, 20, 5), child], &running(0));
         lineage.started(1, 30);
         let orphan = process(21, SUPERVISOR, 21, 21);
-        lineage.observe(&[process(30, SUPERVISOR, 30, 5), orphan], &[], &[1]);
+        lineage.observe(&[process(30, SUPERVISOR, 30, 5), orphan], &running(1));
         assert_eq!(lineage.call_of(21), Some(0));
     }
 
@@ -101,7 +120,11 @@ mod tests {
         let mut lineage = Lineage::default();
         lineage.started(0, 20);
         lineage.started(1, 30);
-        lineage.observe(&[process(40, SUPERVISOR, 40, 40)], &[0], &[1]);
+        let ended = Circumstances {
+            leaders_ended: vec![0],
+            ..running(1)
+        };
+        lineage.observe(&[process(40, SUPERVISOR, 40, 40)], &ended);
         assert_eq!(lineage.call_of(40), Some(0));
     }
 
@@ -109,10 +132,27 @@ mod tests {
     fn a_fork_hopper_is_known_by_the_session_it_once_made() {
         let mut lineage = Lineage::default();
         lineage.started(0, 20);
-        lineage.observe(&[process(21, SUPERVISOR, 21, 21)], &[0], &[]);
+        let ended = Circumstances {
+            leaders_ended: vec![0],
+            ..Circumstances::default()
+        };
+        lineage.observe(&[process(21, SUPERVISOR, 21, 21)], &ended);
         lineage.started(1, 30);
-        lineage.observe(&[process(99, SUPERVISOR, 21, 21)], &[], &[1]);
+        lineage.observe(&[process(99, SUPERVISOR, 21, 21)], &running(1));
         assert_eq!(lineage.call_of(99), Some(0));
+    }
+
+    #[test]
+    fn a_fork_hopper_with_ever_new_sessions_is_known_by_the_end_of_the_one_before() {
+        let mut lineage = Lineage::default();
+        lineage.started(1, 30);
+        let ended = Circumstances {
+            orphans_ended: vec![0],
+            leaders_ended: vec![1],
+            running: Vec::new(),
+        };
+        lineage.observe(&[process(98, SUPERVISOR, 98, 98)], &ended);
+        assert_eq!(lineage.call_of(98), Some(0));
     }
 
     #[test]
@@ -120,7 +160,7 @@ mod tests {
         let mut lineage = Lineage::default();
         lineage.started(0, 20);
         lineage.started(1, 30);
-        lineage.observe(&[process(50, SUPERVISOR, 50, 50)], &[], &[1]);
+        lineage.observe(&[process(50, SUPERVISOR, 50, 50)], &running(1));
         assert_eq!(lineage.call_of(50), Some(1));
     }
 
@@ -128,7 +168,7 @@ mod tests {
     fn the_gone_are_forgotten() {
         let mut lineage = Lineage::default();
         lineage.started(0, 20);
-        lineage.observe(&[], &[], &[]);
+        lineage.observe(&[], &Circumstances::default());
         assert_eq!(lineage.call_of(20), None);
     }
 }

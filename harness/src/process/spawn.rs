@@ -123,16 +123,18 @@ impl Attributes {
         let flags = libc::c_short::try_from(flags).map_err(|_| libc::EINVAL)?;
         let mut attributes = MaybeUninit::uninit();
         let mut none = MaybeUninit::uninit();
-        let mut all = MaybeUninit::uninit();
-        // SAFETY: `init`, `sigemptyset` and `sigfillset` initialise what they are given before it is read; the sets are
-        // copied into the attributes.
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        // All bits instead of `sigfillset`, which leaves out the signals that the C library keeps for itself;
+        // `posix_spawn` would have the program ignore those.
+        // SAFETY: `init` and `sigemptyset` initialise what they are given before it is read; a signal set is plain bits,
+        // so any are valid; the sets are copied into the attributes.
         #[allow(unsafe_code)]
         unsafe {
             succeeded(libc::posix_spawnattr_init(attributes.as_mut_ptr()))?;
             let mut attributes = Self(attributes.assume_init());
             let raw = &raw mut attributes.0;
             libc::sigemptyset(none.as_mut_ptr());
-            libc::sigfillset(all.as_mut_ptr());
+            all.as_mut_ptr().write_bytes(0xff, 1);
             succeeded(libc::posix_spawnattr_setflags(raw, flags))?;
             succeeded(libc::posix_spawnattr_setpgroup(raw, 0))?;
             succeeded(libc::posix_spawnattr_setsigmask(raw, none.as_ptr()))?;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::kill::{Reaped, kill_descendants, reap, signal_group};
-use super::lineage::Lineage;
+use super::lineage::{Circumstances, Lineage};
 use super::signals::{ChildSignals, close_inherited_descriptors, ignore_stop_signals};
 use super::spawn::{Standard, spawn};
 use super::tree;
@@ -33,7 +34,12 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often survivors are counted during the grace at the end.
 const GRACE_LOOK_INTERVAL: Duration = Duration::from_millis(5);
 /// How long the harness may leave a report unread before it is taken for dead.
-const REPORT_PATIENCE: Duration = Duration::from_secs(60);
+const REPORT_PATIENCE: Duration = Duration::from_mins(1);
+
+/// This very executable, for the harness to start as a supervisor: also when the file was replaced meanwhile.
+pub fn own_executable() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
 
 /// Becomes a supervisor if this process was started as one; returns its exit code then. Must be called first thing in
 /// `main`: it closes descriptors above 2.
@@ -126,7 +132,7 @@ impl Supervisor {
         let child_ended = !watched[0].revents().is_empty();
         let harness_spoke = !watched[1].revents().is_empty();
         if ready == 0 {
-            self.look(&[]);
+            self.look(Circumstances::default());
         }
         if child_ended {
             self.reap_all()?;
@@ -170,7 +176,7 @@ impl Supervisor {
     fn start(&mut self, order: &StartOrder) -> io::Result<()> {
         // What lives before this call does not come from it.
         if self.has_others {
-            self.look(&[]);
+            self.look(Circumstances::default());
         }
         let call = order.call;
         let (stdout_read, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -199,13 +205,17 @@ impl Supervisor {
 
     fn reap_all(&mut self) -> io::Result<()> {
         self.signals.drain();
-        let mut ended = Vec::new();
+        let mut ended = Circumstances::default();
         let mut children_left = true;
         loop {
             match reap() {
                 Reaped::Child(pid, ending) => {
-                    ended.extend(self.lineage.call_of(pid));
-                    self.leader_ended(pid, ending)?;
+                    let call = self.lineage.call_of(pid);
+                    if self.leader_ended(pid, ending)? {
+                        ended.leaders_ended.extend(call);
+                    } else {
+                        ended.orphans_ended.extend(call);
+                    }
                 }
                 Reaped::NoneEnded => break,
                 Reaped::NoChildren => {
@@ -215,29 +225,31 @@ impl Supervisor {
             }
         }
         if children_left {
-            self.look(&ended);
+            self.look(ended);
         } else {
             self.has_others = false;
         }
         Ok(())
     }
 
-    fn leader_ended(&mut self, pid: i32, ending: Ending) -> io::Result<()> {
+    /// Reports the end of a call's leader; returns whether it was one.
+    fn leader_ended(&mut self, pid: i32, ending: Ending) -> io::Result<bool> {
         let Some(call) = self.leaders.remove(&pid) else {
-            return Ok(());
+            return Ok(false);
         };
         if let Some(leader) = self.calls.get_mut(&call) {
             leader.running = false;
         }
         self.report(&Message::Exited { call, ending })
+            .map(|()| true)
     }
 
     /// Looks at the process tree and notes which call each descendant comes from.
-    fn look(&mut self, ended: &[u32]) -> Vec<tree::Process> {
+    fn look(&mut self, mut circumstances: Circumstances) -> Vec<tree::Process> {
         let picture = tree::descendants(self.own_pid);
-        let running: Vec<u32> = self.leaders.values().copied().collect();
-        self.lineage.observe(&picture, ended, &running);
-        self.has_others = picture.len() > running.len();
+        circumstances.running.extend(self.leaders.values());
+        self.lineage.observe(&picture, &circumstances);
+        self.has_others = picture.len() > self.leaders.len();
         picture
     }
 
@@ -248,7 +260,7 @@ impl Supervisor {
             None => Errno::SRCH.raw_os_error(),
             Some(leader) if leader.running => signal_group(leader.pid, signal),
             Some(leader) => {
-                let members = self.look(&[]);
+                let members = self.look(Circumstances::default());
                 if members.iter().any(|process| process.group == leader.pid) {
                     signal_group(leader.pid, signal)
                 } else {
@@ -298,7 +310,7 @@ impl Supervisor {
     }
 
     fn name_survivors(&mut self) -> Vec<Survivor> {
-        let picture = self.look(&[]);
+        let picture = self.look(Circumstances::default());
         let mut survivors: Vec<Survivor> = picture
             .iter()
             .filter(|process| !process.zombie)

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// Longest frame, bytes; a longer one means that the stream is broken.
 const FRAME_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Bytes taken from the socket at once.
-const RECEIVE_BYTES: usize = 64 * 1024;
+const RECEIVE_BYTES: usize = 16 * 1024;
 /// Descriptors accepted with one read.
 const DESCRIPTORS_MAX: usize = 8;
 

@@ -167,7 +167,7 @@ pub struct CallRecord {
     pub nonce: Option<String>,
     /// What the probe in the script would do when run properly.
     pub probe: Option<crate::plan::case::Probe>,
-    /// When it was started.
+    /// When its start was asked for.
     pub started: Moment,
     /// Why it was not.
     pub start_failure: Option<StartFailure>,
@@ -193,7 +193,7 @@ pub struct CallRecord {
     pub markers: Vec<(Moment, Marker)>,
     /// `BUILD_EXIT_CODE_FILE` just before the start, if it existed (at most 64 KiB).
     pub exit_code_file_before: Option<Vec<u8>>,
-    /// `BUILD_EXIT_CODE_FILE` right after the leader's exit, if it existed (at most 64 KiB).
+    /// `BUILD_EXIT_CODE_FILE` right after the end of the call, when the runner reads it, if it existed (at most 64 KiB).
     pub exit_code_file_after: Option<Vec<u8>>,
 }
 

@@ -52,7 +52,7 @@ impl Engine<'_> {
                     self.jobs[job].held = Some(spec);
                     return Ok(None);
                 }
-                return self.start_call(job, *spec);
+                return self.start_call(job, &spec);
             }
             Action::SignalGroup { call, signal } => self.signal_from_runner(job, call, signal)?,
             Action::Abandon { call } => self.abandon(job, call),
@@ -148,11 +148,9 @@ fn runner_log_line(entry: &RunnerLogEntry) -> String {
     };
     let mut fields = entry.fields.clone();
     fields.sort();
-    let fields: String = fields
-        .iter()
-        .map(|(key, value)| format!(" {key}={value}"))
-        .collect();
-    format!("{prefix}{}{fields}", entry.message)
+    let mut words = vec![format!("{prefix}{}", entry.message)];
+    words.extend(fields.iter().map(|(key, value)| format!("{key}={value}")));
+    words.join(" ")
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{Engine, EngineError, Phase, files};
 use crate::contract::exit::{ExitCodeFile, ExitStatus, StartFailure};
 use crate::contract::protocol::{CallId, CallSpec, Event, KillSignal, SignalResult, Stream};
 use crate::contract::stage::{Program, Stage};
-use crate::process::client::{Launch, Report};
+use crate::process::client::{Launch, Report, kill_group};
 use crate::trace::marker::MarkerScanner;
 use crate::trace::{
     Abortion, CAPTURE_BYTES_MAX, CallIndex, CallRecord, Capture, MARKERS_MAX, Marker,
@@ -118,14 +118,14 @@ impl Engine<'_> {
     pub(super) fn start_call(
         &mut self,
         job: usize,
-        spec: CallSpec,
+        spec: &CallSpec,
     ) -> Result<Option<Event>, EngineError> {
-        let label = (self.jobs[job].labeller)(&spec);
+        let label = (self.jobs[job].labeller)(spec);
         let index = CallIndex(self.trace.calls.len());
-        let call = Call::new(&spec, label.nonce.clone());
+        let call = Call::new(spec, label.nonce.clone());
         self.jobs[job].numbers.insert(spec.id, index);
         self.jobs[job].calls.insert(index, call);
-        let mut record = new_record(job, &spec, label);
+        let mut record = new_record(job, spec, label);
         record.started = self.now();
         record.exit_code_file_before =
             files::kept(&files::read_exit_code_file(&spec.exit_code_file));
@@ -133,7 +133,7 @@ impl Engine<'_> {
         let written = spec.script.as_ref().map_or(Ok(()), files::write_script);
         let started = match written {
             Err(error) => Err(StartFailure::Files(error)),
-            Ok(()) => self.order_start(job, index, &spec)?,
+            Ok(()) => self.order_start(job, index, spec)?,
         };
         Ok(started
             .err()
@@ -212,12 +212,26 @@ impl Engine<'_> {
                 result,
             } => self.signalled(job, index(call), signal, result),
             Report::Closed => {
-                self.jobs[job].supervisor = None;
-                self.abort(job, Abortion::SupervisorDied { job });
+                self.supervisor_died(job);
                 Ok(())
             }
             // Only after `finish`, which listens for itself.
             Report::Survivors(_) | Report::Gone { .. } => Ok(()),
+        }
+    }
+
+    /// Without its supervisor nobody can find what a job's calls have made; their own process groups are known, though.
+    fn supervisor_died(&mut self, job: usize) {
+        self.jobs[job].supervisor = None;
+        self.abort(job, Abortion::SupervisorDied { job });
+        for (index, _) in self.jobs[job]
+            .calls
+            .iter()
+            .filter(|(_, call)| call.is_running())
+        {
+            if let Some(pid) = self.trace.calls[index.0].pid {
+                kill_group(pid);
+            }
         }
     }
 
@@ -330,9 +344,9 @@ impl Engine<'_> {
     ) {
         for marker in markers {
             let now = self.now();
-            let state = &mut self.jobs[job];
-            let stage = state.calls.get(&index).and_then(|call| call.stage.clone());
-            state.board.marker_seen(stage.as_ref(), &marker, index, now);
+            let owner = &mut self.jobs[job];
+            let stage = owner.calls.get(&index).and_then(|call| call.stage.clone());
+            owner.board.marker_seen(stage.as_ref(), &marker, index, now);
             let kept = &mut self.trace.calls[index.0].markers;
             if kept.len() < MARKERS_MAX {
                 kept.push((now, marker.clone()));

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 
 use crate::contract::exit::{EXIT_CODE_FILE_LINE_BYTES_MAX, ExitCodeFile};
 use crate::contract::protocol::ScriptFile;
-use crate::process::client::system_words;
+use crate::process::client::{system_words, write_executables};
 use crate::trace::EXIT_CODE_FILE_BYTES_MAX;
 
 /// Makes an attempt's temporary directory (0700) with `response.json` (0600); the error is worded like Go's.
@@ -30,13 +30,15 @@ pub(super) fn write_script(script: &ScriptFile) -> Result<(), String> {
 }
 
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), String> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
-        .map_err(|error| go_error("open", path, &error))
+    let write = || {
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+    };
+    write_executables(write).map_err(|error| go_error("open", path, &error))
 }
 
 fn go_error(operation: &str, path: &Path, error: &io::Error) -> String {
