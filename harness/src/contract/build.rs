@@ -18,7 +18,7 @@ use super::variables::{TEMP_PROJECT_DIR, Variable, Variables};
 /// Job timeout if the payload has none (K).
 const JOB_TIMEOUT_DEFAULT_SECONDS: i64 = 7200;
 /// Time for `after_script` if the job does not set it (E11).
-const AFTER_SCRIPT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+const AFTER_SCRIPT_TIMEOUT_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Facts about the emulated runner itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,10 @@ pub struct ResolvedTimeout<T = Duration> {
 
 /// A job on a runner. Pure data: it changes only by the methods that take `&mut self`.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`build_dir` is the runner's word"
+)]
 pub struct Build {
     payload: JobPayload,
     runner: RunnerConfig,
@@ -676,7 +680,7 @@ mod tests {
             job.get_sources_timeout().warning.unwrap(),
             "get_sources_timeout (0s) must be greater than 0; using job timeout (1m0s)"
         );
-        let script = job.script_timeout(Duration::from_secs(60));
+        let script = job.script_timeout(Duration::from_mins(1));
         assert_eq!(script.duration, None);
         assert_eq!(
             script.warning.unwrap(),

@@ -1,5 +1,7 @@
 //! The part of Go's `net/url` that decides about project paths and git remotes (A7, E18).
 
+use std::fmt::Write as _;
+
 use super::go_text::quote;
 
 /// A parsed URL. Path, query and fragment are kept as they were written.
@@ -42,7 +44,7 @@ impl GoUrl {
         };
         if !rest.starts_with('/') {
             if !url.scheme.is_empty() {
-                url.opaque = rest.to_owned();
+                rest.clone_into(&mut url.opaque);
                 return Ok(url);
             }
             let segment = rest.split('/').next().unwrap_or(rest);
@@ -191,14 +193,11 @@ fn decode(text: &str) -> Result<String, String> {
         let digits = bytes
             .get(position + 1..position + 3)
             .and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => decoded.push(byte),
-            None => {
-                let shown =
-                    String::from_utf8_lossy(&bytes[position..bytes.len().min(position + 3)]);
-                return Err(format!("invalid URL escape {}", quote(&shown)));
-            }
-        }
+        let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
+            let shown = String::from_utf8_lossy(&bytes[position..bytes.len().min(position + 3)]);
+            return Err(format!("invalid URL escape {}", quote(&shown)));
+        };
+        decoded.push(byte);
         position += 3;
     }
     Ok(String::from_utf8_lossy(&decoded).into_owned())
@@ -210,7 +209,7 @@ fn encode_user(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.~$&+,;=".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded
