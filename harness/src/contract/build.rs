@@ -84,6 +84,7 @@ pub struct Build {
     cache_dir: String,
     build_dir: String,
     hostname: String,
+    trusts_project_dir: bool,
     shell: Shell,
     // The runner asks the executor late whether it is shared; until then variables say `CI_DISPOSABLE_ENVIRONMENT`.
     executor_is_known: bool,
@@ -112,6 +113,7 @@ impl Build {
             cache_dir: String::new(),
             build_dir: String::new(),
             hostname: String::new(),
+            trusts_project_dir: false,
             shell: Shell::Bash,
             executor_is_known: false,
             settings: OnceCell::new(),
@@ -193,6 +195,11 @@ impl Build {
     /// Whether variables call the environment shared: always, once the executor is known.
     pub(super) fn is_shared(&self) -> bool {
         self.executor_is_known
+    }
+
+    /// Whether git is told to trust the project directory whoever owns it.
+    pub(super) fn trusts_project_dir(&self) -> bool {
+        self.trusts_project_dir
     }
 
     /// The short form of the runner's token (A7).
@@ -399,6 +406,7 @@ impl Build {
         if cache_dir.is_empty() {
             return Err(ConfigurationError("the cache_dir is not configured".into()));
         }
+        self.trusts_project_dir = self.runner.safe_directory_checkout.unwrap_or(false);
         builds_dir.clone_into(&mut self.root_dir);
         self.cache_dir = go_path::join(&[cache_dir, &self.project_unique_dir(false)]);
         self.refresh_variables();
