@@ -18,7 +18,7 @@ use super::variables::{TEMP_PROJECT_DIR, Variable, Variables};
 /// Job timeout if the payload has none (K).
 const JOB_TIMEOUT_DEFAULT_SECONDS: i64 = 7200;
 /// Time for `after_script` if the job does not set it (E11).
-const AFTER_SCRIPT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(300);
+const AFTER_SCRIPT_TIMEOUT_DEFAULT: Duration = Duration::from_mins(5);
 
 /// Facts about the emulated runner itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,10 @@ pub struct ResolvedTimeout<T = Duration> {
 
 /// A job on a runner. Pure data: it changes only by the methods that take `&mut self`.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "`build_dir` is the runner's word"
+)]
 pub struct Build {
     payload: JobPayload,
     runner: RunnerConfig,
@@ -80,6 +84,7 @@ pub struct Build {
     cache_dir: String,
     build_dir: String,
     hostname: String,
+    trusts_project_dir: bool,
     shell: Shell,
     // The runner asks the executor late whether it is shared; until then variables say `CI_DISPOSABLE_ENVIRONMENT`.
     executor_is_known: bool,
@@ -108,6 +113,7 @@ impl Build {
             cache_dir: String::new(),
             build_dir: String::new(),
             hostname: String::new(),
+            trusts_project_dir: false,
             shell: Shell::Bash,
             executor_is_known: false,
             settings: OnceCell::new(),
@@ -189,6 +195,11 @@ impl Build {
     /// Whether variables call the environment shared: always, once the executor is known.
     pub(super) fn is_shared(&self) -> bool {
         self.executor_is_known
+    }
+
+    /// Whether git is told to trust the project directory whoever owns it.
+    pub(super) fn trusts_project_dir(&self) -> bool {
+        self.trusts_project_dir
     }
 
     /// The short form of the runner's token (A7).
@@ -395,6 +406,7 @@ impl Build {
         if cache_dir.is_empty() {
             return Err(ConfigurationError("the cache_dir is not configured".into()));
         }
+        self.trusts_project_dir = self.runner.safe_directory_checkout.unwrap_or(false);
         builds_dir.clone_into(&mut self.root_dir);
         self.cache_dir = go_path::join(&[cache_dir, &self.project_unique_dir(false)]);
         self.refresh_variables();
@@ -676,7 +688,7 @@ mod tests {
             job.get_sources_timeout().warning.unwrap(),
             "get_sources_timeout (0s) must be greater than 0; using job timeout (1m0s)"
         );
-        let script = job.script_timeout(Duration::from_secs(60));
+        let script = job.script_timeout(Duration::from_mins(1));
         assert_eq!(script.duration, None);
         assert_eq!(
             script.warning.unwrap(),

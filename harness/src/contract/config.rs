@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// Default of `config_exec_timeout`, `prepare_exec_timeout` and `cleanup_exec_timeout` (A4).
-pub const EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_secs(3600);
+pub const EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_hours(1);
 /// Default of `graceful_kill_timeout` (A4).
-pub const GRACEFUL_KILL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(600);
+pub const GRACEFUL_KILL_TIMEOUT_DEFAULT: Duration = Duration::from_mins(10);
 /// Default of `force_kill_timeout` (A4).
 pub const FORCE_KILL_TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 /// Default of `shutdown_timeout` (K).

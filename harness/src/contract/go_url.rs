@@ -1,5 +1,7 @@
 //! The part of Go's `net/url` that decides about project paths and git remotes (A7, E18).
 
+use std::fmt::Write as _;
+
 use super::go_text::quote;
 
 /// A parsed URL. Path, query and fragment are kept as they were written.
@@ -34,7 +36,9 @@ impl GoUrl {
         let (before_fragment, _) = text.split_once('#').unwrap_or((text, ""));
         let (scheme, rest) = split_scheme(before_fragment)?;
         let (rest, _) = rest.split_once('?').unwrap_or((rest, ""));
-        let suffix = text[before_fragment.len() - query_length(before_fragment)..].to_owned();
+        let mut suffix =
+            before_fragment[before_fragment.len() - query_length(before_fragment)..].to_owned();
+        suffix.push_str(&normalised_fragment(&text[before_fragment.len()..])?);
         let mut url = Self {
             scheme: scheme.to_lowercase(),
             suffix,
@@ -42,7 +46,7 @@ impl GoUrl {
         };
         if !rest.starts_with('/') {
             if !url.scheme.is_empty() {
-                url.opaque = rest.to_owned();
+                rest.clone_into(&mut url.opaque);
                 return Ok(url);
             }
             let segment = rest.split('/').next().unwrap_or(rest);
@@ -63,7 +67,14 @@ impl GoUrl {
             rest.clone_into(&mut url.path);
             url.omits_host = !url.scheme.is_empty();
         }
-        decode(&url.path)?;
+        let decoded = decode(&url.path)?;
+        if !url
+            .path
+            .bytes()
+            .all(|byte| byte == b'%' || is_allowed_in_path(byte))
+        {
+            url.set_path(&decoded);
+        }
         Ok(url)
     }
 
@@ -90,10 +101,7 @@ impl GoUrl {
                 quote(&format!(":{port}"))
             ));
         }
-        if let Some(user) = &user {
-            decode(user)?;
-        }
-        self.user = user;
+        self.user = user.as_deref().map(normalised_user).transpose()?;
         host.clone_into(&mut self.host);
         Ok(())
     }
@@ -101,6 +109,11 @@ impl GoUrl {
     /// `URL.Path`: the decoded path.
     pub fn decoded_path(&self) -> String {
         decode(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
+    /// Sets the path from a decoded one.
+    pub fn set_path(&mut self, decoded: &str) {
+        self.path = encode(decoded, |byte| b"$&+,/:;=@".contains(&byte));
     }
 
     /// Replaces the credentials by a user and a password.
@@ -191,29 +204,73 @@ fn decode(text: &str) -> Result<String, String> {
         let digits = bytes
             .get(position + 1..position + 3)
             .and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => decoded.push(byte),
-            None => {
-                let shown =
-                    String::from_utf8_lossy(&bytes[position..bytes.len().min(position + 3)]);
-                return Err(format!("invalid URL escape {}", quote(&shown)));
-            }
-        }
+        let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
+            let shown = String::from_utf8_lossy(&bytes[position..bytes.len().min(position + 3)]);
+            return Err(format!("invalid URL escape {}", quote(&shown)));
+        };
+        decoded.push(byte);
         position += 3;
     }
     Ok(String::from_utf8_lossy(&decoded).into_owned())
 }
 
 fn encode_user(text: &str) -> String {
+    encode(text, |byte| b"$&+,;=".contains(&byte))
+}
+
+/// Percent-encodes all but unreserved characters and those that are `allowed`.
+fn encode(text: &str, allowed: impl Fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~$&+,;=".contains(&byte) {
+        if is_unreserved(byte) || allowed(byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     encoded
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)
+}
+
+/// What Go leaves in a path as it was written.
+fn is_allowed_in_path(byte: u8) -> bool {
+    is_unreserved(byte) || b"!$&'()*+,;=:@[]/".contains(&byte)
+}
+
+/// A fragment with its `#` as Go writes it back.
+fn normalised_fragment(text: &str) -> Result<String, String> {
+    let decoded = decode(text)?;
+    if text
+        .bytes()
+        .all(|byte| b"#%?".contains(&byte) || is_allowed_in_path(byte))
+    {
+        return Ok(text.to_owned());
+    }
+    Ok(format!(
+        "#{}",
+        encode(&decoded[1..], |byte| b"$&+,/:;=?@!()*".contains(&byte))
+    ))
+}
+
+/// Credentials as Go writes them back.
+fn normalised_user(text: &str) -> Result<String, String> {
+    if !text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte))
+    {
+        return Err("net/url: invalid userinfo".into());
+    }
+    Ok(match text.split_once(':') {
+        Some((user, password)) => format!(
+            "{}:{}",
+            encode_user(&decode(user)?),
+            encode_user(&decode(password)?)
+        ),
+        None => encode_user(&decode(text)?),
+    })
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ impl Image {
     /// The aliases one by one.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
         self.alias
-            .split([',', ' ', '\t', '\n', '\r', '\u{b}', '\u{c}'])
+            .split(|character: char| character == ',' || character.is_whitespace())
             .filter(|alias| !alias.is_empty())
     }
 }

@@ -11,6 +11,7 @@ pub const TEMP_PROJECT_DIR: &str = "RUNNER_TEMP_PROJECT_DIR";
 /// One CI variable. Field order is the order in the job response file (I2).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the API")]
 pub struct Variable {
     /// Name.
     pub key: String,

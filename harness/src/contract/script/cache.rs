@@ -248,7 +248,7 @@ pub(super) fn write_restore(
         let mut places = vec![place];
         places.extend(fallback_places(writer, build, cache));
         guarded(writer, "Extracting cache", |writer| {
-            write_extraction(writer, build, &places, cache)
+            write_extraction(writer, build, &places, cache);
         });
     }
     change_owner(writer, build, &[build.cache_dir(), build.root_dir()]);
@@ -340,7 +340,7 @@ pub(super) fn write_archive(
     for cache in caches {
         if let Some(place) = usable_place(writer, build, cache, CacheUse::Archive)? {
             guarded(writer, "Creating cache", |writer| {
-                write_creation(writer, build, &place, cache)
+                write_creation(writer, build, &place, cache);
             });
         }
     }

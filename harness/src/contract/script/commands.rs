@@ -66,7 +66,7 @@ pub(super) fn user_commands<'a>(
                 writer.command_section(&format!("{prefix}_{index}"), command);
             }
             Some((first_line, _)) => {
-                writer.notice(&format!("$ {first_line} # collapsed multi-line command"))
+                writer.notice(&format!("$ {first_line} # collapsed multi-line command"));
             }
         }
         writer.line(command);

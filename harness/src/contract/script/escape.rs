@@ -77,7 +77,7 @@ pub fn posix(word: &str) -> String {
                 needs_quotes = true;
             }
             ' ' | '!' | '#' | '%' | '&' | '(' | ')' | '*' | '<' | '=' | '>' | '?' | '[' | '|' => {
-                needs_quotes = true
+                needs_quotes = true;
             }
             _ => {}
         }

@@ -20,7 +20,6 @@ use bash::BashWriter;
 use super::build::Build;
 use super::shell::Shell;
 use super::stage::Stage;
-use super::variables::Variables;
 
 /// The runner's real frame around a body of the caller's own, with the runner's default options (E17).
 pub fn frame(shell: Shell, body: &str) -> String {
@@ -112,7 +111,7 @@ impl Build {
                 }
             }
             Stage::ArchiveCache => {
-                cache::write_archive(writer, self, &cache::archived(self, true))?
+                cache::write_archive(writer, self, &cache::archived(self, true))?;
             }
             Stage::ArchiveCacheOnFailure => {
                 cache::write_archive(writer, self, &cache::archived(self, false))?;
@@ -130,14 +129,7 @@ impl Build {
     }
 
     fn powershell_body(&self, stage: &Stage) -> String {
-        let project_dir = self.project_dir();
-        let lines = match stage {
-            Stage::PrepareScript | Stage::ClearWorktree => {
-                return powershell::body(&Variables::default(), None, []);
-            }
-            Stage::GetSources | Stage::CleanupFileVariables => {
-                return powershell::body(self.all_variables(), None, []);
-            }
+        let commands = match stage {
             Stage::Step(name) => steps::find_step(self, name)
                 .map(|step| steps::step_lines(self, step))
                 .unwrap_or_default(),
@@ -146,10 +138,14 @@ impl Build {
                 .unwrap_or_default(),
             _ => Vec::new(),
         };
-        powershell::body(
-            self.all_variables(),
-            Some(&project_dir),
-            lines.iter().map(String::as_str),
-        )
+        let exports = !matches!(stage, Stage::PrepareScript | Stage::ClearWorktree);
+        let content = powershell::Content {
+            greets: *stage == Stage::PrepareScript,
+            exports,
+            enters_project: exports
+                && !matches!(stage, Stage::GetSources | Stage::CleanupFileVariables),
+            commands,
+        };
+        powershell::body(self, &content)
     }
 }

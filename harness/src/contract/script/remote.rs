@@ -22,7 +22,7 @@ fn embeds_credentials(build: &Build) -> bool {
 pub(super) fn remote_url(build: &Build) -> Result<GoUrl, String> {
     if let Some(mut url) = clone_url(build) {
         let project = format!("{}.git", build.all_variables().value("CI_PROJECT_PATH"));
-        url.path = go_path::join(&[&url.path, &project]);
+        url.set_path(&go_path::join(&[&url.decoded_path(), &project]));
         return Ok(with_credentials(build, &url));
     }
     let url = GoUrl::parse(&build.payload().git_info.repo_url)?;

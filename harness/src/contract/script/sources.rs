@@ -202,7 +202,7 @@ fn write_template(writer: &mut BashWriter, build: &Build) -> Result<Repository, 
     let template_dir = writer.make_temporary_subdir(TEMPLATE_DIR);
     let template = format!("{template_dir}/config");
     let external = writer.temporary_file(EXTERNAL_GIT_CONFIG);
-    if build.runner().safe_directory_checkout == Some(true) {
+    if build.trusts_project_dir() {
         writer.command(
             "git",
             &[
