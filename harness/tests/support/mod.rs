@@ -247,6 +247,7 @@ impl Emulation for TinyRunner {
 /// A job whose calls all have [`NONCE`].
 pub fn job(runner: TinyRunner, stimuli: Vec<Stimulus>) -> JobRun {
     JobRun {
+        job_log_listener: None,
         job_id: 1,
         emulation: Box::new(runner),
         stimuli,
