@@ -1,5 +1,7 @@
 //! Writes the registry of checks: every file `src/checks/<theme>/<name>.rs` becomes a module and an entry of `ALL`, whose
 //! data sheet is the file's head comment. A file whose comment lacks a section does not build.
+//!
+//! Writes also the tests of the zoo, one for each directory of `scenarios/drivers/`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -48,6 +50,27 @@ fn main() {
     );
     let target = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     fs::write(target.join("checks.rs"), text).expect("OUT_DIR is writable");
+    fs::write(target.join("zoo.rs"), zoo_tests(&root)).expect("OUT_DIR is writable");
+}
+
+/// One test function for each driver of the zoo.
+fn zoo_tests(root: &Path) -> String {
+    let drivers = root.join("../scenarios/drivers");
+    println!("cargo::rerun-if-changed={}", drivers.display());
+    let mut text = String::new();
+    for name in sorted(&drivers)
+        .iter()
+        .filter(|path| path.is_dir())
+        .map(|path| stem(path))
+    {
+        writeln!(
+            text,
+            "#[test]\nfn {}() {{\n    visit({name:?});\n}}",
+            identifier(&name)
+        )
+        .expect("writing to a string");
+    }
+    text
 }
 
 /// The `Check` of one file, as Rust text.

@@ -10,4 +10,5 @@ pub mod engine;
 pub mod golden;
 pub mod plan;
 pub mod process;
+pub mod suite;
 pub mod trace;

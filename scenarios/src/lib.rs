@@ -57,7 +57,7 @@ pub fn parse(path: &str, text: &str) -> Result<Vec<Variant>, ScenarioError> {
         .map(|values| {
             let mut name = base.clone();
             for (axis, value) in &values {
-                name.push_str(&format!("/{axis}:{}", substitute::plain(value)));
+                name = format!("{name}/{axis}:{}", substitute::plain(value));
             }
             let filled = substitute::fill(path, text, &document, &values)?;
             let scenario = filled.try_into::<Scenario>().map_err(|error| {

@@ -69,6 +69,10 @@ pub enum Order {
 }
 
 /// One job.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own in a file"
+)]
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Job {

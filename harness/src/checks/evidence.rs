@@ -211,6 +211,35 @@ pub(crate) fn printed(call: &CallRecord, nonce: &str, word: &str) -> bool {
             .any(|capture| contains(&capture.bytes, marker.as_bytes()))
 }
 
+/// The script of an earlier call of the job ran in this one: the matter of `reentrancy/stage-again`.
+pub(crate) fn ran_earlier_script(trace: &Trace, index: CallIndex) -> bool {
+    earlier(trace, index)
+        .filter_map(|(_, call)| call.nonce.as_deref())
+        .any(|nonce| printed(&trace.calls[index.0], nonce, "start"))
+}
+
+/// The code that a script ended with, as a shell would put it; `None` if it was to hang.
+pub(crate) fn own_code(probe: &Probe) -> Option<i64> {
+    match probe.ending {
+        ProbeEnding::Success => Some(0),
+        ProbeEnding::Code(code) => Some(i64::from(code)),
+        ProbeEnding::Signal(signal) => Some(128 + i64::from(signal)),
+        ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm => None,
+    }
+}
+
+/// The exit-code file was not touched by the call and holds the code of an earlier script of the job, which is not that of
+/// its own.
+pub(crate) fn stale_code(trace: &Trace, run: &ScriptRun<'_>) -> Option<i64> {
+    let before = run.call.exit_code_file_before.as_deref()?;
+    let value = code_file_value(before)?;
+    let earlier_code = earlier(trace, run.index)
+        .filter_map(|(_, call)| own_code(call.probe.as_ref()?))
+        .any(|code| code == value);
+    let untouched = run.call.exit_code_file_after.as_deref() == Some(before);
+    (untouched && earlier_code && own_code(run.probe)? != value).then_some(value)
+}
+
 /// Everything of a call's output was kept.
 pub(crate) fn captured_whole(call: &CallRecord) -> bool {
     let whole = |capture: &Capture| capture.bytes_total <= capture.bytes.len() as u64;
@@ -414,4 +443,12 @@ pub(crate) fn config_objects(
 /// The runner lived as long as the call, so that what became of the pipes is the driver's doing.
 pub(crate) fn undisturbed_pipes(case: &Case, trace: &Trace, index: CallIndex) -> bool {
     !runner_died_during(case, trace, index)
+}
+
+/// A text holds a number as a word of its own. Letters next to the digits make it another word: the random name of a
+/// directory, say.
+pub(crate) fn names_number(text: &str, number: u64) -> bool {
+    let number = number.to_string();
+    text.split(|letter: char| !letter.is_ascii_alphanumeric())
+        .any(|word| word == number)
 }

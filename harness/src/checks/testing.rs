@@ -113,7 +113,8 @@ impl Scene {
             probe.ending,
             ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm
         ) {
-            printed.push_str(&format!("driver-conformance:{nonce}:end\n"));
+            printed += &crate::plan::probe::marker(&nonce, "end");
+            printed.push('\n');
         }
         record.nonce = Some(nonce);
         record.probe = Some(probe);

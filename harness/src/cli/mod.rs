@@ -1,8 +1,183 @@
 //! The command line: one file per subcommand.
+//!
+//! Only this module prints. Reports and lists go to standard output, progress and errors to standard error.
 
-use std::process::ExitCode;
+mod driver_arguments;
+mod emulate;
+mod error;
+mod job;
+mod list;
+mod output;
+mod progress;
+mod report_target;
+mod run;
+mod show;
+mod signals;
 
-/// Runs the command line and returns the process exit code (design: exit codes).
-pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::panic::catch_unwind;
+use std::process;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use driver_conformance_reports::model::ExitCode;
+
+use crate::driver::Problem;
+use crate::suite;
+
+pub use driver_arguments::DriverArguments;
+pub use error::ExpectedError;
+pub use output::{ColorWhen, Output};
+
+/// Says whether a GitLab Runner Custom executor driver is safe to put behind a runner.
+///
+/// PATH is a directory with the programs config, prepare, run and cleanup (only run is required), one executable that
+/// takes these words as its first argument, or a runner's config.toml.
+#[derive(Debug, Parser)]
+#[command(name = "driver-conformance", version, disable_help_subcommand = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    #[command(flatten)]
+    run: run::Arguments,
+
+    /// Colour of the output; `NO_COLOR` is honoured
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = ColorWhen::Auto,
+        global = true,
+        value_name = "WHEN",
+        help_heading = "Output"
+    )]
+    color: ColorWhen,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List every case and every check
+    List(list::Arguments),
+    /// Show one case or one check with its reasons
+    Show(show::Arguments),
+    /// Feed golden traces to the simulated runner
+    Emulate(emulate::Arguments),
+    /// Run one job payload through a driver and print the job log
+    Job(Box<job::Arguments>),
+}
+
+/// Names of the subcommands, for the hint when a misspelt one is taken for a path.
+const SUBCOMMANDS: [&str; 4] = ["list", "show", "emulate", "job"];
+
+/// Runs the command line and returns the process exit code.
+pub fn main() -> process::ExitCode {
+    // A panic is a bug of ours and must not look like a verdict on the driver (101 is nobody's exit code).
+    let code = catch_unwind(|| run_arguments(std::env::args_os().collect()))
+        .unwrap_or(ExitCode::HARNESS_ERROR);
+    process::ExitCode::from(code)
+}
+
+fn run_arguments(arguments: Vec<OsString>) -> u8 {
+    let matches = match CommandLine::command()
+        .after_help(exit_code_help())
+        .try_get_matches_from(arguments)
+    {
+        Ok(matches) => matches,
+        Err(error) => return print_clap_error(&error),
+    };
+    let command_line = match CommandLine::from_arg_matches(&matches) {
+        Ok(command_line) => command_line,
+        Err(error) => return print_clap_error(&error),
+    };
+    let mut output = Output::new(command_line.color);
+    let result = refuse_mixed(&matches).and_then(|()| dispatch(&command_line, &mut output));
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            output.error(&error);
+            error.exit_code()
+        }
+    }
+}
+
+/// Options of the default command in front of a subcommand would be silently ignored. Clap's own setting for this takes
+/// every subcommand behind an option, also behind `--color`, for a path.
+fn refuse_mixed(matches: &ArgMatches) -> Result<(), ExpectedError> {
+    let Some(subcommand) = matches.subcommand_name() else {
+        return Ok(());
+    };
+    let command = CommandLine::command();
+    let given = command.get_arguments().find(|argument| {
+        let id = argument.get_id().as_str();
+        id != "color" && matches.value_source(id) == Some(ValueSource::CommandLine)
+    });
+    let Some(argument) = given else {
+        return Ok(());
+    };
+    let name = match argument.get_long() {
+        Some(long) => format!("--{long}"),
+        None => "PATH".to_owned(),
+    };
+    let problem = Problem::new(
+        format!("{name} belongs to a run of the suite, but `{subcommand}` is a subcommand"),
+        format!(
+            "write what is for `{subcommand}` behind it; a driver of this name is ./{subcommand}"
+        ),
+    );
+    Err(problem.into())
+}
+
+fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, ExpectedError> {
+    let suite = suite::builtin();
+    match &command_line.command {
+        None => run::execute(&command_line.run, &suite, output),
+        Some(Command::List(arguments)) => list::execute(arguments, &suite, output),
+        Some(Command::Show(arguments)) => show::execute(arguments, &suite, output),
+        Some(Command::Emulate(arguments)) => emulate::execute(arguments, output),
+        Some(Command::Job(arguments)) => job::execute(arguments, output),
+    }
+}
+
+/// Help and version go to standard output with exit code 0, everything else is wrong usage.
+fn print_clap_error(error: &clap::Error) -> u8 {
+    // Nothing sensible is left to do when the terminal is gone.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::USAGE
+    } else {
+        ExitCode::CONFORMS
+    }
+}
+
+fn exit_code_help() -> String {
+    let mut text = "Exit codes:\n".to_owned();
+    for (code, sentence) in ExitCode::TABLE {
+        let _ = writeln!(text, "  {code:<4} {sentence}");
+    }
+    text.push_str("\nFormats of --report:\n");
+    for format in driver_conformance_reports::FORMATS {
+        let _ = writeln!(text, "  {:<5} {}", format.name, format.about);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_is_offered_as_a_hint() {
+        let command = CommandLine::command();
+        let names: Vec<&str> = command
+            .get_subcommands()
+            .map(clap::Command::get_name)
+            .collect();
+        assert_eq!(names, SUBCOMMANDS);
+    }
 }

@@ -111,6 +111,10 @@ pub struct RunnerConfig {
     pub clone_url: String,
     /// Remove git configuration left in the project directory; `None`: the default of the executor.
     pub clean_git_config: Option<bool>,
+    /// Make git trust the project directory whoever owns it; `None`: off, the default of the executor.
+    pub safe_directory_checkout: Option<bool>,
+    /// `[runners.artifact]`.
+    pub artifact: ArtifactConfig,
     /// `custom_build_dir.enabled`: whether `GIT_CLONE_PATH` is allowed (A6).
     pub custom_build_dir: CustomBuildDir,
     /// Go duration text, covers config, prepare and `prepare_script` (D7).
@@ -123,6 +127,16 @@ pub struct RunnerConfig {
     pub debug_trace_disabled: bool,
     /// `[runners.custom]`; absent means: executor not configured (A2).
     pub custom: Option<CustomConfig>,
+}
+
+/// `[runners.artifact]`: Go duration texts that reach the upload script (E18).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ArtifactConfig {
+    /// Default one hour.
+    pub upload_timeout: Option<String>,
+    /// Default ten minutes.
+    pub response_header_timeout: Option<String>,
 }
 
 /// `[runners.custom_build_dir]`.

@@ -181,6 +181,8 @@ pub enum Action {
     },
     /// The job is over. Last action of an emulation, except of a call that was abandoned.
     Finish(Outcome),
+    /// A raw sequence of calls is over; it has no outcome.
+    EndSequence,
 }
 
 /// Severity of a runner-log entry.

@@ -91,6 +91,9 @@ pub struct CallLabel {
 /// Tells the label of a call just before it is started.
 pub type Labeller = Box<dyn FnMut(&CallSpec) -> CallLabel + Send>;
 
+/// Hears every piece of a job log as it is written.
+pub type JobLogListener = Box<dyn FnMut(&[u8]) + Send>;
+
 /// One job of a case, ready to run.
 pub struct JobRun {
     /// Id in GitLab, for the trace.
@@ -101,6 +104,8 @@ pub struct JobRun {
     pub stimuli: Vec<Stimulus>,
     /// Labels of its calls.
     pub labeller: Labeller,
+    /// Hears its log, where somebody watches.
+    pub job_log_listener: Option<JobLogListener>,
 }
 
 impl JobRun {
@@ -111,6 +116,7 @@ impl JobRun {
             emulation,
             stimuli: Vec::new(),
             labeller: Box::new(|_| CallLabel::default()),
+            job_log_listener: None,
         }
     }
 }
@@ -178,6 +184,7 @@ enum Phase {
 struct Job {
     emulation: Box<dyn Emulation>,
     labeller: Labeller,
+    job_log_listener: Option<JobLogListener>,
     board: StimulusBoard,
     phase: Phase,
     /// The emulation said `Finish`.
@@ -279,6 +286,7 @@ impl<'a> Engine<'a> {
             jobs.push(Job {
                 emulation: run.emulation,
                 labeller: run.labeller,
+                job_log_listener: run.job_log_listener,
                 board: StimulusBoard::new(run.stimuli),
                 phase: Phase::Waiting,
                 finished: false,

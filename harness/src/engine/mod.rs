@@ -2,4 +2,5 @@
 
 pub mod directories;
 pub mod mock;
+pub mod simulation;
 mod stimuli;

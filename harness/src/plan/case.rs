@@ -86,6 +86,10 @@ pub enum Sequence {
 }
 
 /// Which optional stages a job has.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each optional stage is there or not, independent of the others"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JobShape {
     /// Names of user steps, in order; usually `script`, sometimes `release` after it.

@@ -65,7 +65,7 @@ pub enum PlanError {
         problem: String,
     },
     /// A pattern selects nothing.
-    #[error("`{pattern}` matches no case; {}", near_text(near))]
+    #[error("`{pattern}` matches no case and no check; {}", near_text(near))]
     NoMatch {
         /// The pattern.
         pattern: String,

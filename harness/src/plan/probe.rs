@@ -109,11 +109,11 @@ fn output(text: &mut String, output: ProbeOutput, nonce: &str) {
         ProbeOutput::Binary => {
             print_marker(text, nonce, "binary-start");
             // Octal escapes: the script itself stays plain text, so that only the output is put to the test.
-            let octal: String = BINARY_BYTES
-                .iter()
-                .map(|byte| format!("\\{byte:03o}"))
-                .collect();
-            let _ = writeln!(text, "printf '{octal}\\n'");
+            text.push_str("printf '");
+            for byte in BINARY_BYTES {
+                let _ = write!(text, "\\{byte:03o}");
+            }
+            text.push_str("\\n'\n");
             print_marker(text, nonce, "binary-end");
         }
         ProbeOutput::Paced => {

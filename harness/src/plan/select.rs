@@ -1,83 +1,110 @@
-//! Selection of cases by name: `--only` and `--skip`.
+//! `--only` and `--skip`: globs over the names of cases and the ids of checks.
+//!
+//! A glob that matches neither is an error, since a typing error must not turn into a green run.
 
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::PlanError;
-use super::case::Case;
 
 /// How many near names an error lists.
 const NEAR_NAMES_MAX: usize = 5;
 
-/// The cases that match one of `only` (all, if empty) and none of `skip`, in their order. A pattern is a glob on the whole
-/// name in which `*` does not cross `/`, or a name's beginning up to a `/`: `exit-code` selects all cases of the theme.
-/// A pattern that matches no case at all is an error, since it is most likely a typo.
-pub fn select(cases: Vec<Case>, only: &[String], skip: &[String]) -> Result<Vec<Case>, PlanError> {
-    let only = matchers(&cases, only)?;
-    let skip = matchers(&cases, skip)?;
-    Ok(cases
-        .into_iter()
-        .filter(|case| only.is_empty() || only.iter().any(|pattern| pattern.matches(&case.name)))
-        .filter(|case| !skip.iter().any(|pattern| pattern.matches(&case.name)))
-        .collect())
+/// What was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Globs {
+    /// Only these; empty: all.
+    pub only: Vec<String>,
+    /// But not these.
+    pub skip: Vec<String>,
 }
 
-/// A compiled pattern.
-struct Pattern {
-    text: String,
-    glob: GlobMatcher,
+/// What is left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selected {
+    /// Names of cases, in their own order.
+    pub cases: Vec<String>,
+    /// Ids of checks, in their own order.
+    pub checks: Vec<String>,
 }
+
+/// Applies the globs. A glob is matched against the whole name, `*` does not cross `/`; one that matches a folder of names
+/// (`exit-code`, `signal/*`) selects all below it. The globs of `only` that match cases choose cases, those that match
+/// checks choose checks; a glob may do both. Where none of them matches a kind, all of that kind stay.
+pub fn select(globs: &Globs, cases: &[String], checks: &[String]) -> Result<Selected, PlanError> {
+    let names: Vec<&str> = cases.iter().chain(checks).map(String::as_str).collect();
+    let only = patterns(&globs.only, &names)?;
+    let skip = patterns(&globs.skip, &names)?;
+    Ok(Selected {
+        cases: kept(cases, &only, &skip),
+        checks: kept(checks, &only, &skip),
+    })
+}
+
+/// A name as a glob that matches only it.
+pub fn escaped(name: &str) -> String {
+    globset::escape(name)
+}
+
+/// A compiled glob.
+struct Pattern(GlobMatcher);
 
 impl Pattern {
     fn new(text: &str) -> Result<Self, PlanError> {
-        let glob = GlobBuilder::new(text)
+        let glob = GlobBuilder::new(text.trim_end_matches('/'))
             .literal_separator(true)
             .build()
             .map_err(|error| PlanError::BadPattern {
                 pattern: text.to_owned(),
                 problem: error.kind().to_string(),
             })?;
-        Ok(Self {
-            text: text.trim_end_matches('/').to_owned(),
-            glob: glob.compile_matcher(),
-        })
+        Ok(Self(glob.compile_matcher()))
     }
 
+    /// Whether the glob names this, or a folder above it.
     fn matches(&self, name: &str) -> bool {
-        let below = name
-            .strip_prefix(&self.text)
-            .is_some_and(|rest| rest.starts_with('/'));
-        below || self.glob.is_match(name)
+        let mut folders = name.match_indices('/').map(|(slash, _)| &name[..slash]);
+        self.0.is_match(name) || folders.any(|folder| self.0.is_match(folder))
     }
 }
 
-fn matchers(cases: &[Case], patterns: &[String]) -> Result<Vec<Pattern>, PlanError> {
-    patterns
+/// Compiles globs, each of which must match a name.
+fn patterns(texts: &[String], names: &[&str]) -> Result<Vec<Pattern>, PlanError> {
+    let compiled = |text: &String| {
+        let pattern = Pattern::new(text)?;
+        if names.iter().any(|name| pattern.matches(name)) {
+            Ok(pattern)
+        } else {
+            Err(PlanError::NoMatch {
+                pattern: text.clone(),
+                near: near_names(names, text),
+            })
+        }
+    };
+    texts.iter().map(compiled).collect()
+}
+
+fn kept(names: &[String], only: &[Pattern], skip: &[Pattern]) -> Vec<String> {
+    let any = |patterns: &[Pattern], name: &str| {
+        let mut patterns = patterns.iter();
+        patterns.any(|pattern| pattern.matches(name))
+    };
+    let restricted = names.iter().any(|name| any(only, name));
+    names
         .iter()
-        .map(|text| {
-            let pattern = Pattern::new(text)?;
-            if cases.iter().any(|case| pattern.matches(&case.name)) {
-                Ok(pattern)
-            } else {
-                Err(PlanError::NoMatch {
-                    pattern: text.clone(),
-                    near: near_names(cases, text),
-                })
-            }
-        })
+        .filter(|name| (!restricted || any(only, name)) && !any(skip, name))
+        .cloned()
         .collect()
 }
 
-/// The names that share the most three-letter pieces with the pattern: good with typos and with swapped parts alike.
-fn near_names(cases: &[Case], pattern: &str) -> Vec<String> {
-    let wanted = pieces(pattern);
-    let mut scored: Vec<(usize, &str)> = cases
+/// The names that share the most three-letter pieces with a text: good with typos and with swapped parts alike.
+pub fn near_names(names: &[&str], text: &str) -> Vec<String> {
+    let wanted = pieces(text);
+    let mut scored: Vec<(usize, &str)> = names
         .iter()
-        .map(|case| {
-            let found = pieces(&case.name);
-            (
-                wanted.iter().filter(|piece| found.contains(piece)).count(),
-                case.name.as_str(),
-            )
+        .map(|name| {
+            let found = pieces(name);
+            let shared = wanted.iter().filter(|piece| found.contains(piece)).count();
+            (shared, *name)
         })
         .filter(|(score, _)| *score * 3 >= wanted.len() && *score > 0)
         .collect();
@@ -107,41 +134,80 @@ fn pieces(text: &str) -> Vec<[char; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::load_cases;
-    use crate::plan::tests::defaults;
 
-    fn names(only: &[&str], skip: &[&str]) -> Result<Vec<String>, PlanError> {
-        let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
-        let cases = load_cases(&defaults()).expect("embedded scenarios are valid");
-        let selected = select(cases, &owned(only), &owned(skip))?;
-        Ok(selected.into_iter().map(|case| case.name).collect())
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    fn selected(only: &[&str], skip: &[&str]) -> Result<Selected, PlanError> {
+        let cases = owned(&[
+            "job/every-stage",
+            "signal/cancel/stage:get_sources",
+            "signal/cancel/stage:build_script",
+            "exit-code/build-script/code:3",
+        ]);
+        let checks = owned(&["exit-code/literal-exit-codes", "output/complete"]);
+        let globs = Globs {
+            only: owned(only),
+            skip: owned(skip),
+        };
+        select(&globs, &cases, &checks)
     }
 
     #[test]
-    fn a_theme_selects_what_is_below_it() {
-        let selected = names(&["cleanup"], &[]).expect("a theme");
-        assert!(selected.len() >= 5);
-        assert!(selected.iter().all(|name| name.starts_with("cleanup/")));
+    fn without_globs_everything_stays() {
+        let all = selected(&[], &[]).expect("no glob can be wrong");
+        assert_eq!((all.cases.len(), all.checks.len()), (4, 2));
+    }
+
+    #[test]
+    fn a_folder_means_all_below_it() {
+        let only = selected(&["signal/cancel"], &["**/stage:get_sources"]).expect("both match");
+        assert_eq!(only.cases, ["signal/cancel/stage:build_script"]);
+        assert_eq!(only.checks.len(), 2);
+    }
+
+    #[test]
+    fn a_theme_chooses_cases_and_checks() {
+        let only = selected(&["exit-code"], &[]).expect("it matches both");
+        assert_eq!(only.cases, ["exit-code/build-script/code:3"]);
+        assert_eq!(only.checks, ["exit-code/literal-exit-codes"]);
     }
 
     #[test]
     fn a_star_stays_within_one_part() {
-        let selected = names(&["exit-code/build-script/code:4*"], &[]).expect("a glob");
-        assert_eq!(selected, ["exit-code/build-script/code:42"]);
-        assert!(names(&["exit-code*"], &[]).is_err());
+        let only = selected(&["*/*/code:3"], &[]).expect("it matches");
+        assert_eq!(only.cases, ["exit-code/build-script/code:3"]);
+        assert!(selected(&["*:3"], &[]).is_err());
     }
 
     #[test]
-    fn skip_wins_over_only() {
-        let selected = names(&["cleanup/**"], &["cleanup/twice"]).expect("globs");
-        assert!(!selected.contains(&"cleanup/twice".to_owned()));
-        assert!(!selected.is_empty());
+    fn a_check_alone_leaves_all_cases() {
+        let only = selected(&["output/*"], &[]).expect("it matches");
+        assert_eq!((only.cases.len(), only.checks.len()), (4, 1));
     }
 
     #[test]
-    fn a_pattern_without_match_names_near_ones() {
-        let error = names(&["cleanup/twise"], &[]).expect_err("a typo");
-        assert!(error.to_string().contains("cleanup/twice"), "{error}");
-        assert!(names(&["cleanup/["], &[]).is_err());
+    fn a_glob_that_matches_nothing_is_an_error_with_near_names() {
+        let error = selected(&["output/compelte"], &[]).expect_err("it is misspelt");
+        let PlanError::NoMatch { pattern, near } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(
+            (pattern.as_str(), near),
+            ("output/compelte", owned(&["output/complete"]))
+        );
+        assert!(selected(&[], &["run/{"]).is_err());
+    }
+
+    #[test]
+    fn an_escaped_name_matches_only_itself() {
+        let cases = owned(&["run/[x]", "run/x"]);
+        let globs = Globs {
+            only: vec![escaped("run/[x]")],
+            skip: Vec::new(),
+        };
+        let selected = select(&globs, &cases, &[]).expect("it matches");
+        assert_eq!(selected.cases, ["run/[x]"]);
     }
 }

@@ -1,15 +1,15 @@
 //! # What it verifies
 //!
-//! cleanup works without the variables that config put into job_env.
+//! cleanup works without the variables that config put into `job_env`.
 //!
 //! # Why it matters
 //!
-//! After a failed config there is no job_env. A cleanup that cannot do without leaves the environment of an earlier
+//! After a failed config there is no `job_env`. A cleanup that cannot do without leaves the environment of an earlier
 //! attempt behind for ever.
 //!
 //! # How drivers break it
 //!
-//! They make the name of the environment in config, hand it on through job_env, and know no other way to find it.
+//! They make the name of the environment in config, hand it on through `job_env`, and know no other way to find it.
 //!
 //! # Example of the fix
 //!

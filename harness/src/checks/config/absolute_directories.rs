@@ -1,6 +1,6 @@
 //! # What it verifies
 //!
-//! builds_dir and cache_dir, if config prints them, are absolute paths.
+//! `builds_dir` and `cache_dir`, if config prints them, are absolute paths.
 //!
 //! # Why it matters
 //!
@@ -9,7 +9,7 @@
 //!
 //! # How drivers break it
 //!
-//! A variable that the path is made from is empty, as CI_PROJECT_DIR is in the first call of config.
+//! A variable that the path is made from is empty, as `CI_PROJECT_DIR` is in the first call of config.
 //!
 //! # Example of the fix
 //!

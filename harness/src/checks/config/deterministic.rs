@@ -29,7 +29,7 @@ use crate::plan::case::Case;
 use crate::trace::{CallIndex, Trace};
 use serde_json::{Map, Value};
 
-/// What must not change from call to call. job_env may: a fresh token for each attempt is in order.
+/// What must not change from call to call. `job_env` may: a fresh token for each attempt is in order.
 const STEADY: [&str; 4] = ["builds_dir", "cache_dir", "builds_dir_is_shared", "shell"];
 
 /// Looks at one case.

@@ -8,11 +8,11 @@
 //!
 //! # How drivers break it
 //!
-//! They misspell a key or use one from another interface, such as runner_hostname.
+//! They misspell a key or use one from another interface, such as `runner_hostname`.
 //!
 //! # Example of the fix
 //!
-//! The keys are driver, hostname, builds_dir, cache_dir, builds_dir_is_shared, shell and job_env:
+//! The keys are driver, hostname, `builds_dir`, `cache_dir`, `builds_dir_is_shared`, shell and `job_env`:
 //!
 //! ```text
 //!     {"hostname": "box-7"}

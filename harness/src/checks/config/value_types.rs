@@ -4,7 +4,7 @@
 //!
 //! # Why it matters
 //!
-//! A boolean written as a string, or a number in job_env, makes the runner refuse the whole output: three attempts,
+//! A boolean written as a string, or a number in `job_env`, makes the runner refuse the whole output: three attempts,
 //! then a system failure.
 //!
 //! # How drivers break it
@@ -13,7 +13,7 @@
 //!
 //! # Example of the fix
 //!
-//! Booleans bare, everything in job_env quoted:
+//! Booleans bare, everything in `job_env` quoted:
 //!
 //! ```text
 //!     {"builds_dir_is_shared": true, "job_env": {"BOX_COUNT": "2"}}

@@ -27,7 +27,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    deviation, each, ending, exit_code, exit_codes, lone_scripts, prepared,
+    deviation, each, ending, exit_code, exit_codes, lone_scripts, prepared, ran_earlier_script,
 };
 use crate::plan::case::Case;
 use crate::trace::Trace;
@@ -42,7 +42,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         // Success, and blame on the user, are graver and have checks of their own.
         let told = exit_code(run.call).is_none_or(|code| code != 0 && code != build_failure);
         let message = "did not run the script of a stage in a prepared environment";
-        (told && !run.started()).then(|| {
+        (told && !run.started() && !ran_earlier_script(trace, run.index)).then(|| {
             deviation(
                 trace,
                 run.index,

@@ -1,6 +1,6 @@
 //! # What it verifies
 //!
-//! When a call exits with BUILD_FAILURE_EXIT_CODE, the first line of BUILD_EXIT_CODE_FILE, if the file is there, is
+//! When a call exits with `BUILD_FAILURE_EXIT_CODE`, the first line of `BUILD_EXIT_CODE_FILE`, if the file is there, is
 //! one decimal integer and nothing else.
 //!
 //! # Why it matters

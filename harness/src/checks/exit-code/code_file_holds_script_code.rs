@@ -1,10 +1,10 @@
 //! # What it verifies
 //!
-//! What a run call writes into BUILD_EXIT_CODE_FILE is the exit code of the script that has just failed.
+//! What a run call writes into `BUILD_EXIT_CODE_FILE` is the exit code of the script that has just failed.
 //!
 //! # Why it matters
 //!
-//! The wrong number is shown to the user and decides over allow_failure and retry: a failure that is allowed for
+//! The wrong number is shown to the user and decides over `allow_failure` and retry: a failure that is allowed for
 //! code 42 turns the pipeline red, or another one is let through.
 //!
 //! # How drivers break it
@@ -28,7 +28,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    code_file_value, deviation, each, exit_code, exit_codes, lone_scripts,
+    code_file_value, deviation, each, exit_code, exit_codes, lone_scripts, stale_code,
 };
 use crate::plan::case::Case;
 use crate::trace::Trace;
@@ -38,7 +38,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let written = lone_scripts(case, trace).into_iter().filter_map(|run| {
         let content = run.call.exit_code_file_after.as_deref()?;
         let (build_failure, _) = exit_codes(case, run.call)?;
-        let fresh = run.call.exit_code_file_before.as_deref() != Some(content);
+        let fresh = stale_code(trace, &run).is_none();
         let relevant = fresh && run.finished() && exit_code(run.call) == Some(build_failure);
         Some((run, code_file_value(content)?, run.script_code()?)).filter(|_| relevant)
     });
@@ -81,10 +81,22 @@ mod tests {
     }
 
     #[test]
-    fn text_and_an_older_code_are_not_its_matter() {
-        scene("exit status 42").expect_silent(ID);
+    fn a_code_that_no_script_had_is_found_also_when_it_was_there_before() {
         scene("7")
             .but(|call| call.exit_code_file_before = Some(b"7".to_vec()))
+            .expect(ID, 1);
+    }
+
+    #[test]
+    fn text_and_the_code_of_an_earlier_script_are_not_its_matter() {
+        scene("exit status 42").expect_silent(ID);
+        Scene::new()
+            .run("get_sources", exits(7), BUILD_FAILURE)
+            .run("build_script", exits(42), BUILD_FAILURE)
+            .but(|call| {
+                call.exit_code_file_before = Some(b"7".to_vec());
+                call.exit_code_file_after = Some(b"7".to_vec());
+            })
             .expect_silent(ID);
     }
 }

@@ -1,11 +1,11 @@
 //! # What it verifies
 //!
-//! A run call that reports a failed script leaves the code of the script in BUILD_EXIT_CODE_FILE.
+//! A run call that reports a failed script leaves the code of the script in `BUILD_EXIT_CODE_FILE`.
 //!
 //! # Why it matters
 //!
-//! Without the file GitLab is told exit code 1 for every failure, and allow_failure: exit_codes and retry:
-//! exit_codes never match.
+//! Without the file GitLab is told exit code 1 for every failure, and `allow_failure`: `exit_codes` and retry:
+//! `exit_codes` never match.
 //!
 //! # How drivers break it
 //!

@@ -1,7 +1,7 @@
 //! # What it verifies
 //!
-//! A driver takes its exit codes from the environment: it does not exit with 1 or 2 where BUILD_FAILURE_EXIT_CODE
-//! and SYSTEM_FAILURE_EXIT_CODE have other values.
+//! A driver takes its exit codes from the environment: it does not exit with 1 or 2 where `BUILD_FAILURE_EXIT_CODE`
+//! and `SYSTEM_FAILURE_EXIT_CODE` have other values.
 //!
 //! # Why it matters
 //!
@@ -27,7 +27,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, deviation, each, ending, exit_code, exit_codes, lone_scripts, undisturbed,
+    ScriptRun, calls, deviation, each, ending, exit_code, exit_codes, lone_scripts, undisturbed,
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
@@ -50,7 +50,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             .iter()
             .find(|run| run.index == index && run.finished());
         if script
-            .and_then(|run| run.script_code())
+            .and_then(ScriptRun::script_code)
             .is_some_and(|own| own == 0 || own == code)
         {
             return None;

@@ -1,12 +1,12 @@
 //! # What it verifies
 //!
-//! Calls of config, prepare and run exit with 0, BUILD_FAILURE_EXIT_CODE or SYSTEM_FAILURE_EXIT_CODE and nothing
+//! Calls of config, prepare and run exit with 0, `BUILD_FAILURE_EXIT_CODE` or `SYSTEM_FAILURE_EXIT_CODE` and nothing
 //! else.
 //!
 //! # Why it matters
 //!
 //! The runner knows no other code. It reports an unknown executable exit code as a system failure without an exit
-//! code, so that allow_failure and retry rules on codes do not work.
+//! code, so that `allow_failure` and retry rules on codes do not work.
 //!
 //! # How drivers break it
 //!
@@ -93,7 +93,7 @@ mod tests {
             .call(Program::Prepare, 255)
             .call(Program::Config, 0)
             .but(|call| {
-                call.leader_exit = call.leader_exit.map(|(at, _)| (at, ExitStatus::Signal(11)))
+                call.leader_exit = call.leader_exit.map(|(at, _)| (at, ExitStatus::Signal(11)));
             })
             .expect(ID, 3);
     }

@@ -1,7 +1,7 @@
 //! # What it verifies
 //!
-//! A call that exits with BUILD_FAILURE_EXIT_CODE does not leave the code of an earlier call in
-//! BUILD_EXIT_CODE_FILE.
+//! A call that exits with `BUILD_FAILURE_EXIT_CODE` does not leave the code of an earlier call in
+//! `BUILD_EXIT_CODE_FILE`.
 //!
 //! # Why it matters
 //!
@@ -27,9 +27,9 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    ScriptRun, code_file_value, deviation, each, exit_code, exit_codes, lone_scripts,
+    deviation, each, exit_code, exit_codes, lone_scripts, own_code, stale_code,
 };
-use crate::plan::case::{Case, ProbeEnding};
+use crate::plan::case::Case;
 use crate::trace::Trace;
 
 /// Looks at one case.
@@ -40,43 +40,30 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         file && run.started() && exit_code(run.call) == build_failure
     });
     each(reported, |run| {
-        let before = run.call.exit_code_file_before.as_deref()?;
-        let value = code_file_value(before)?;
-        let stale =
-            run.call.exit_code_file_after.as_deref() == Some(before) && value != own_code(&run)?;
+        let value = stale_code(trace, &run)?;
         let message = "let the exit code of an earlier call stand for a new failure";
-        let expected = own_code(&run)?.to_string();
-        stale.then(|| {
-            deviation(
-                trace,
-                run.index,
-                message,
-                &[&expected, "no file"],
-                value.to_string(),
-            )
-        })
+        let expected = own_code(run.probe)?.to_string();
+        Some(deviation(
+            trace,
+            run.index,
+            message,
+            &[&expected, "no file"],
+            value.to_string(),
+        ))
     })
-}
-
-/// The code that the script of the call ended with, as a shell would put it.
-fn own_code(run: &ScriptRun<'_>) -> Option<i64> {
-    match run.probe.ending {
-        ProbeEnding::Signal(signal) => Some(128 + i64::from(signal)),
-        _ => run.script_code().map(i64::from),
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::checks::testing::{BUILD_FAILURE, Scene, exits};
-    use crate::plan::case::Probe;
+    use crate::plan::case::{Probe, ProbeEnding};
 
     const ID: &str = "exit-code/stale-code-file";
 
     fn scene(probe: Probe, before: &str, after: Option<&str>) -> Scene {
         let bytes = |text: &str| text.as_bytes().to_vec();
         Scene::new()
+            .run("build_script", exits(42), BUILD_FAILURE)
             .run("after_script", probe, BUILD_FAILURE)
             .but(|call| {
                 call.exit_code_file_before = Some(bytes(before));
@@ -98,8 +85,12 @@ mod tests {
             ending: ProbeEnding::Signal(9),
             ..Probe::default()
         };
-        scene(killed.clone(), "42", Some("42")).expect(ID, 1);
-        scene(killed, "137", Some("137")).expect_clean(ID);
+        scene(killed, "42", Some("42")).expect(ID, 1);
+    }
+
+    #[test]
+    fn a_code_that_no_earlier_script_had_is_not_its_matter() {
+        scene(exits(3), "1", Some("1")).expect_clean(ID);
     }
 
     #[test]

@@ -24,7 +24,7 @@
 //! Must: E1, E2, G1.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{deviation, each, earlier, exit_code, lone_scripts, printed};
+use crate::checks::evidence::{deviation, each, exit_code, lone_scripts, ran_earlier_script};
 use crate::plan::case::Case;
 use crate::trace::Trace;
 
@@ -34,10 +34,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         .into_iter()
         .filter(|run| exit_code(run.call) == Some(0));
     each(successes, |run| {
-        // A script of an earlier call that ran instead is the matter of `reentrancy/stage-again`.
-        let other = earlier(trace, run.index)
-            .filter_map(|(_, call)| call.nonce.as_deref())
-            .any(|nonce| printed(run.call, nonce, "start"));
+        let other = ran_earlier_script(trace, run.index);
         let message = "reported success although the script was not run";
         (!run.started() && !other).then(|| {
             let expected = ["the output of the script", "SYSTEM_FAILURE_EXIT_CODE"];

@@ -4,7 +4,7 @@
 //!
 //! # Why it matters
 //!
-//! The user is told that the script failed, looks for a fault in it, and finds none; the retry of get_sources and
+//! The user is told that the script failed, looks for a fault in it, and finds none; the retry of `get_sources` and
 //! of the job is decided on a wrong reason.
 //!
 //! # How drivers break it
@@ -26,15 +26,17 @@
 //! Must: G8.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{deviation, each, ending, exit_code, exit_codes, lone_scripts};
+use crate::checks::evidence::{
+    deviation, each, ending, exit_code, exit_codes, lone_scripts, ran_earlier_script,
+};
 use crate::plan::case::Case;
 use crate::trace::Trace;
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    let not_run = lone_scripts(case, trace)
-        .into_iter()
-        .filter(|run| !run.started() && exit_code(run.call) != Some(0));
+    let not_run = lone_scripts(case, trace).into_iter().filter(|run| {
+        !run.started() && exit_code(run.call) != Some(0) && !ran_earlier_script(trace, run.index)
+    });
     each(not_run, |run| {
         let (build_failure, system_failure) = exit_codes(case, run.call)?;
         let expected = format!("exit status {system_failure} (SYSTEM_FAILURE_EXIT_CODE)");

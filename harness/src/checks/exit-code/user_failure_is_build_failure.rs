@@ -1,6 +1,6 @@
 //! # What it verifies
 //!
-//! A run call whose script failed by itself exits with the value of BUILD_FAILURE_EXIT_CODE.
+//! A run call whose script failed by itself exits with the value of `BUILD_FAILURE_EXIT_CODE`.
 //!
 //! # Why it matters
 //!
@@ -27,7 +27,7 @@
 //! Must: G8, G1.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{deviation, each, exit_code, exit_codes, lone_scripts};
+use crate::checks::evidence::{deviation, each, exit_code, exit_codes, lone_scripts, own_code};
 use crate::plan::case::Case;
 use crate::trace::Trace;
 
@@ -35,21 +35,23 @@ use crate::trace::Trace;
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let failed = lone_scripts(case, trace)
         .into_iter()
-        .filter(|run| run.finished() && run.script_code().is_some_and(|code| code != 0));
+        .filter(|run| run.finished() && own_code(run.probe).is_some_and(|code| code != 0));
     each(failed, |run| {
         let (build_failure, system_failure) = exit_codes(case, run.call)?;
-        let message = match exit_code(run.call)? {
+        let code = exit_code(run.call)?;
+        // Whether a script that was killed is the user's failure or the system's is for the driver to judge.
+        let killed = run.script_code().is_none();
+        let message = match code {
             0 => "reported success although the script failed",
-            code if code == system_failure => {
+            code if code == system_failure && !killed => {
                 "reported a system failure although the script failed by itself"
             }
             _ => return None,
         };
         let expected = format!("exit status {build_failure} (BUILD_FAILURE_EXIT_CODE)");
         let actual = format!(
-            "exit status {} after exit {} of the script",
-            exit_code(run.call)?,
-            run.script_code()?
+            "exit status {code} after exit {} of the script",
+            own_code(run.probe)?
         );
         Some(deviation(trace, run.index, message, &[&expected], actual))
     })
@@ -59,6 +61,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
 mod tests {
     use crate::checks::testing::{BUILD_FAILURE, SYSTEM_FAILURE, Scene, exits};
     use crate::contract::stage::Program;
+    use crate::plan::case::{Probe, ProbeEnding};
 
     const ID: &str = "exit-code/user-failure-is-build-failure";
 
@@ -78,6 +81,19 @@ mod tests {
             .run("build_script", exits(3), 0)
             .run("after_script", exits(1), 0)
             .expect(ID, 2);
+    }
+
+    #[test]
+    fn a_killed_script_may_be_the_failure_of_either_but_no_success() {
+        let killed = Probe {
+            ending: ProbeEnding::Signal(9),
+            ..Probe::default()
+        };
+        let scene = Scene::new().run("build_script", killed.clone(), SYSTEM_FAILURE);
+        scene
+            .run("build_script", killed.clone(), BUILD_FAILURE)
+            .expect_clean(ID);
+        Scene::new().run("build_script", killed, 0).expect(ID, 1);
     }
 
     #[test]

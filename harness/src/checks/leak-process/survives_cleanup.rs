@@ -1,6 +1,6 @@
 //! # What it verifies
 //!
-//! When cleanup has ended, no process that a call of the job started is alive.
+//! When cleanup has ended, no process is alive that a call of the job started for this job alone.
 //!
 //! # Why it matters
 //!
@@ -25,14 +25,14 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, cleaned_up_after, deviation, each, killed_outright, term_sent,
+    calls, cleaned_up_after, deviation, each, killed_outright, names_number, term_sent,
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
-use crate::trace::Trace;
+use crate::trace::{CallIndex, Trace};
 
 /// Looks at one case.
-pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let cleanup = |call: &crate::trace::CallRecord| call.program == Program::Cleanup;
     let relevant = calls(trace).filter(|(index, call)| {
         // Work that a signal should have ended has a check of its own. A call that was killed outright had no chance to
@@ -46,6 +46,9 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             .surviving_processes
             .iter()
             .filter(|process| process.made_by == Some(index))
+            .filter(|process| {
+                names_job(case, trace, index, &process.command) || grows(trace, index)
+            })
             .map(|process| format!("process {}: {}", process.pid, process.command))
             .collect();
         let message = "started a process that is still alive after cleanup";
@@ -61,40 +64,71 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     })
 }
 
+/// The command line holds the id of the job.
+fn names_job(case: &Case, trace: &Trace, index: CallIndex, command: &str) -> bool {
+    let job = case.jobs.get(trace.calls[index.0].job);
+    job.is_some_and(|job| names_number(command, job.job_id))
+}
+
+/// A job before this one left processes too, and cleaned up. One that is started once and serves all jobs, such as an
+/// agent for keys, is no leak: the second job finds it running.
+fn grows(trace: &Trace, index: CallIndex) -> bool {
+    let job = trace.calls[index.0].job;
+    trace
+        .surviving_processes
+        .iter()
+        .filter_map(|process| process.made_by)
+        .any(|maker| trace.calls[maker.0].job < job && cleaned_up_after(trace, maker))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checks::testing::Scene;
-    use crate::trace::{CallIndex, SurvivingProcess};
+    use crate::plan::case::JobOrder;
+    use crate::trace::SurvivingProcess;
 
     const ID: &str = "leak-process/survives-cleanup";
 
-    fn scene() -> Scene {
-        let mut scene = Scene::new().call(Program::Prepare, 0);
-        scene.trace.surviving_processes.push(SurvivingProcess {
-            pid: 7,
-            command: "sleep 600".into(),
-            made_by: Some(CallIndex(0)),
-            own_group: true,
-        });
+    fn scene(survivors: &[(usize, &str)]) -> Scene {
+        let mut scene = Scene::with_jobs(&[12, 123], JobOrder::Sequential)
+            .call(Program::Prepare, 0)
+            .call(Program::Cleanup, 0)
+            .call_of(1, Program::Prepare, 0)
+            .call_of(1, Program::Cleanup, 0);
+        for (call, command) in survivors {
+            scene.trace.surviving_processes.push(SurvivingProcess {
+                pid: 7,
+                command: (*command).to_owned(),
+                made_by: Some(CallIndex(*call)),
+                own_group: true,
+            });
+        }
         scene
     }
 
     #[test]
     fn nothing_left_is_fine() {
-        Scene::new()
-            .call(Program::Prepare, 0)
-            .call(Program::Cleanup, 0)
-            .expect_clean(ID);
+        scene(&[]).expect_clean(ID);
     }
 
     #[test]
-    fn a_survivor_is_found() {
-        scene().call(Program::Cleanup, 0).expect(ID, 1);
+    fn a_process_for_each_job_is_found() {
+        scene(&[(0, "sleep 600"), (2, "sleep 600")]).expect(ID, 1);
+    }
+
+    #[test]
+    fn a_process_named_for_the_job_is_found() {
+        scene(&[(0, "monitor --box job-12")]).expect(ID, 1);
+    }
+
+    #[test]
+    fn one_that_serves_all_jobs_is_fine() {
+        scene(&[(0, "key-agent --daemon")]).expect_clean(ID);
     }
 
     #[test]
     fn without_a_cleanup_it_says_nothing() {
-        scene().expect_silent(ID);
+        Scene::new().call(Program::Prepare, 0).expect_silent(ID);
     }
 }

@@ -94,10 +94,8 @@ mod tests {
 
     fn scene(stdout: &[u32], stderr: &[u32]) -> Scene {
         let lines = |word: &str, numbers: &[u32]| -> String {
-            numbers
-                .iter()
-                .map(|number| format!("driver-conformance:nonce0:{word}:{number}\n"))
-                .collect()
+            let line = |number| format!("driver-conformance:nonce0:{word}:{number}\n");
+            numbers.iter().map(line).collect::<Vec<_>>().concat()
         };
         let probe = Probe {
             output: ProbeOutput::Lines(3),

@@ -98,7 +98,7 @@ mod tests {
             .call(Program::Prepare, 137)
             .but(|call| {
                 call.signals
-                    .push((call.started, KillSignal::Kill, SignalResult::Delivered))
+                    .push((call.started, KillSignal::Kill, SignalResult::Delivered));
             })
             .call_of(1, Program::Prepare, SYSTEM_FAILURE)
             .expect(ID, 1);

@@ -25,7 +25,7 @@
 //! Must: E21, E6.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{deviation, each, earlier, lone_scripts, printed};
+use crate::checks::evidence::{deviation, each, lone_scripts, ran_earlier_script};
 use crate::plan::case::Case;
 use crate::trace::Trace;
 
@@ -35,9 +35,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         .into_iter()
         .filter(|run| run.call.nth > 1);
     each(relevant, |run| {
-        let stale = earlier(trace, run.index)
-            .filter_map(|(_, call)| call.nonce.as_deref())
-            .any(|nonce| printed(run.call, nonce, "start"));
+        let stale = ran_earlier_script(trace, run.index);
         let message = "ran the script of an earlier call again";
         let actual = if run.started() {
             "both scripts ran"

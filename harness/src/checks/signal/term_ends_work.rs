@@ -25,19 +25,21 @@
 //! Must: H2, H9.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{calls, cleaned_up_after, deviation, each, term_sent};
+use crate::checks::evidence::{calls, cleaned_up_after, deviation, each, names_number, term_sent};
+use crate::contract::stage::Program;
 use crate::plan::case::Case;
-use crate::trace::Trace;
+use crate::trace::{CallRecord, Trace};
 
 /// Looks at one case.
-pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let terminated = calls(trace)
         .filter(|(index, call)| term_sent(call).is_some() && cleaned_up_after(trace, *index));
-    each(terminated, |(index, _)| {
+    each(terminated, |(index, call)| {
         let alive: Vec<String> = trace
             .surviving_processes
             .iter()
             .filter(|process| process.made_by == Some(index))
+            .filter(|process| is_work(case, call, &process.command))
             .map(|process| format!("process {}: {}", process.pid, process.command))
             .collect();
         let message = "left work running that neither SIGTERM nor cleanup ended";
@@ -51,6 +53,13 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             )
         })
     })
+}
+
+/// What a run call leaves is the script. config, prepare and cleanup may start something that serves all jobs, and leave
+/// it running rightly, unless it names the job.
+fn is_work(case: &Case, call: &CallRecord, command: &str) -> bool {
+    let id = case.jobs.get(call.job).map(|job| job.job_id);
+    call.program == Program::Run || id.is_some_and(|id| names_number(command, id))
 }
 
 #[cfg(test)]
@@ -79,6 +88,25 @@ mod tests {
     #[test]
     fn work_that_goes_on_is_found() {
         scene(1).expect(ID, 1);
+    }
+
+    #[test]
+    fn what_a_terminated_prepare_leaves_counts_if_it_names_the_job() {
+        let left = |command: &str| {
+            let mut scene = Scene::new()
+                .call(Program::Prepare, 74)
+                .terminated()
+                .call(Program::Cleanup, 0);
+            scene.trace.surviving_processes.push(SurvivingProcess {
+                pid: 7,
+                command: command.to_owned(),
+                made_by: Some(CallIndex(0)),
+                own_group: true,
+            });
+            scene
+        };
+        left("box start job-12").expect(ID, 1);
+        left("key-agent").expect_clean(ID);
     }
 
     #[test]

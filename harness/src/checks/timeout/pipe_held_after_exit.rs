@@ -25,7 +25,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, deviation, each, killed_outright, pipes_closed, starved, undisturbed_pipes,
+    calls, deviation, each, kill_sent, pipes_closed, starved, undisturbed_pipes,
 };
 use crate::plan::case::{Case, ProbeEnding};
 use crate::trace::{CallRecord, Trace};
@@ -39,7 +39,7 @@ const HELD: Duration = Duration::from_secs(1);
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let exited = calls(trace).filter(|(index, call)| {
         call.leader_exit.is_some()
-            && !killed_outright(call)
+            && !leader_was_killed(call)
             && undisturbed_pipes(case, trace, *index)
     });
     each(exited, |(index, call)| {
@@ -72,6 +72,12 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             found
         })
     })
+}
+
+/// SIGKILL ended the leader, which then could not see to anything any more.
+fn leader_was_killed(call: &CallRecord) -> bool {
+    let exit = call.leader_exit.map(|(at, _)| at);
+    kill_sent(call).is_some_and(|kill| exit.is_none_or(|exit| exit >= kill))
 }
 
 /// The last moment at which the pipe of a call was known to be open.
@@ -124,7 +130,7 @@ mod tests {
         held(5000)
             .but(|call| {
                 call.signals
-                    .push((call.started, KillSignal::Kill, SignalResult::Delivered))
+                    .push((call.started, KillSignal::Kill, SignalResult::Delivered));
             })
             .expect_silent(ID);
     }

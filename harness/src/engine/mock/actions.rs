@@ -57,6 +57,9 @@ impl Engine<'_> {
             Action::SignalGroup { call, signal } => self.signal_from_runner(job, call, signal)?,
             Action::Abandon { call } => self.abandon(job, call),
             Action::JobLog(text) => {
+                if let Some(listener) = &mut self.jobs[job].job_log_listener {
+                    listener(&text);
+                }
                 let log = &mut self.trace.jobs[job].job_log;
                 let room = JOB_LOG_BYTES_MAX.saturating_sub(log.len());
                 log.extend_from_slice(&text[..text.len().min(room)]);
@@ -76,6 +79,7 @@ impl Engine<'_> {
                 self.trace.jobs[job].outcome = Some(outcome.clone());
                 self.record(job, TraceEventKind::JobFinished(outcome));
             }
+            Action::EndSequence => self.jobs[job].finished = true,
         }
         Ok(None)
     }

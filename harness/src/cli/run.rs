@@ -1,0 +1,200 @@
+//! The default command: runs the suite on a driver.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+
+use clap::{ArgAction, Args};
+use driver_conformance_reports::model::Report;
+use driver_conformance_reports::terminal;
+
+use crate::driver::tools::shell_quoted;
+use crate::driver::{Driver, Problem};
+use crate::plan::select::{Globs, select};
+use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite};
+
+use super::report_target::{self, OpenTarget, ReportTarget};
+use super::{DriverArguments, ExpectedError, Output, progress, signals};
+
+/// Arguments of the default command.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The driver: a directory, an executable, or a runner's config.toml
+    path: Option<PathBuf>,
+
+    /// Run only what matches this glob over names of cases and checks; may be repeated
+    #[arg(long, value_name = "GLOB", help_heading = "Selection")]
+    only: Vec<String>,
+
+    /// Leave out what matches this glob; may be repeated
+    #[arg(long, value_name = "GLOB", help_heading = "Selection")]
+    skip: Vec<String>,
+
+    /// Let deviations from a SHOULD fail the run, too
+    #[arg(long, help_heading = "Selection")]
+    strict: bool,
+
+    /// Seed of everything drawn
+    #[arg(long, value_name = "NUMBER", help_heading = "Running")]
+    seed: Option<u64>,
+
+    /// How many cases to run at once; the number of processors if not given
+    #[arg(long, short, value_name = "NUMBER", value_parser = jobs, help_heading = "Running")]
+    jobs: Option<usize>,
+
+    /// Also write the report to a file (- is standard output); may be repeated
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_target::parse, help_heading = "Output")]
+    reports: Vec<ReportTarget>,
+
+    /// Show every case; twice: also where in its trace a finding shows
+    #[arg(long, short, action = ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
+
+    #[command(flatten)]
+    driver: DriverArguments,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("write a whole number from 1".to_owned()),
+        Ok(jobs) => Ok(jobs),
+    }
+}
+
+/// Finds the driver, runs the suite, shows and writes the report.
+pub(super) fn execute(
+    arguments: &Arguments,
+    suite: &dyn Suite,
+    output: &mut Output,
+) -> Result<u8, ExpectedError> {
+    let interruption = Interruption::default();
+    signals::listen(&interruption)?;
+    run(arguments, suite, interruption, output)
+}
+
+/// The same with an interruption from anywhere.
+fn run(
+    arguments: &Arguments,
+    suite: &dyn Suite,
+    interruption: Interruption,
+    output: &mut Output,
+) -> Result<u8, ExpectedError> {
+    let Some(path) = &arguments.path else {
+        return Err(ExpectedError::Usage(Problem::new(
+            "no driver is given",
+            "write `driver-conformance PATH`; `driver-conformance --help` shows everything else",
+        )));
+    };
+    let driver = arguments.driver.discover(path)?;
+    for note in &driver.notes {
+        output.warning(note);
+    }
+    let options = arguments.options(&driver, suite, interruption)?;
+    let targets = arguments.open_reports(output)?;
+
+    let mut progress = progress::for_standard_error(arguments.verbose);
+    let result = suite.run(&driver, &options, progress.as_mut());
+    progress.finished();
+    finish(&result?, arguments.verbose, targets, output)
+}
+
+/// Writes the reports, then shows the one for people: its summary is what the user sees last.
+fn finish(
+    report: &Report,
+    verbosity: u8,
+    targets: Vec<OpenTarget>,
+    output: &mut Output,
+) -> Result<u8, ExpectedError> {
+    // One report that cannot be written must not cost the others.
+    let mut not_written = None;
+    for target in targets {
+        if let Err(error) = target.write(report, output) {
+            not_written.get_or_insert(error);
+        }
+    }
+    let options = output.terminal_options(verbosity);
+    output.text(&terminal::render(report, options));
+    match not_written {
+        Some(error) => Err(error),
+        None => Ok(report.exit_code),
+    }
+}
+
+impl Arguments {
+    fn options(
+        &self,
+        driver: &Driver,
+        suite: &dyn Suite,
+        interruption: Interruption,
+    ) -> Result<RunOptions, ExpectedError> {
+        let defaults = &driver.selection;
+        // A selection on the command line replaces that of the file: it is how one case is run again.
+        let or_default = |given: &Vec<String>, default: &Vec<String>| {
+            if given.is_empty() {
+                default.clone()
+            } else {
+                given.clone()
+            }
+        };
+        let globs = Globs {
+            only: or_default(&self.only, &defaults.only),
+            skip: or_default(&self.skip, &defaults.skip),
+        };
+        let cases: Vec<String> = suite.cases()?.into_iter().map(|case| case.name).collect();
+        let checks: Vec<String> = suite
+            .checks()
+            .iter()
+            .map(|check| check.id.to_owned())
+            .collect();
+        let selected = select(&globs, &cases, &checks)?;
+        if selected.cases.is_empty() || selected.checks.is_empty() {
+            return Err(ExpectedError::NothingSelected);
+        }
+        let seed = self.seed.or(defaults.seed).unwrap_or(SEED_DEFAULT);
+        let processors = available_parallelism().map_or(1, usize::from);
+        Ok(RunOptions {
+            cases: selected.cases,
+            checks: selected.checks,
+            seed,
+            jobs: self.jobs.or(defaults.jobs).unwrap_or(processors),
+            strict: self.strict || defaults.strict,
+            reproduce: self.typed(driver, seed),
+            interruption,
+        })
+    }
+
+    /// The command without selection and output, as it can be typed again.
+    fn typed(&self, driver: &Driver, seed: u64) -> String {
+        let mut command = "driver-conformance ".to_owned();
+        command.push_str(&shell_quoted(&driver.path.to_string_lossy()));
+        command.push_str(&self.driver.typed());
+        if seed != SEED_DEFAULT {
+            let _ = write!(command, " --seed {seed}");
+        }
+        if self.strict {
+            command.push_str(" --strict");
+        }
+        command
+    }
+
+    fn open_reports(&self, output: &mut Output) -> Result<Vec<OpenTarget>, ExpectedError> {
+        let to_output = self
+            .reports
+            .iter()
+            .filter(|target| target.is_standard_output())
+            .count();
+        if to_output > 1 {
+            return Err(ExpectedError::Usage(Problem::new(
+                "several reports are to go to standard output",
+                "give all but one of them a file",
+            )));
+        }
+        if to_output == 1 {
+            output.keep_out_for_report();
+        }
+        self.reports.iter().map(ReportTarget::open).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

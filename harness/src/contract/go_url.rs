@@ -1,0 +1,262 @@
+//! The part of Go's `net/url` that decides about project paths and git remotes (A7, E18).
+
+use super::go_text::quote;
+
+/// A parsed URL. Path, query and fragment are kept as they were written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GoUrl {
+    /// Scheme in lower case; empty for a reference without one.
+    pub scheme: String,
+    /// `user` or `user:password`, percent-encoded.
+    pub user: Option<String>,
+    /// Host with port; empty if there is none.
+    pub host: String,
+    /// Path, percent-encoded.
+    pub path: String,
+    /// Text after the scheme if no slash follows it, as in `mailto:x`.
+    pub opaque: String,
+    /// `?…` and `#…`
+    pub suffix: String,
+    /// Written as `scheme:/path`, without the two slashes of a host.
+    pub omits_host: bool,
+}
+
+impl GoUrl {
+    /// `url.Parse`; the error is Go's text for the common mistakes.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        Self::parse_parts(text).map_err(|reason| format!("parse {}: {reason}", quote(text)))
+    }
+
+    fn parse_parts(text: &str) -> Result<Self, String> {
+        if text.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
+            return Err("net/url: invalid control character in URL".into());
+        }
+        let (before_fragment, _) = text.split_once('#').unwrap_or((text, ""));
+        let (scheme, rest) = split_scheme(before_fragment)?;
+        let (rest, _) = rest.split_once('?').unwrap_or((rest, ""));
+        let suffix = text[before_fragment.len() - query_length(before_fragment)..].to_owned();
+        let mut url = Self {
+            scheme: scheme.to_lowercase(),
+            suffix,
+            ..Self::default()
+        };
+        if !rest.starts_with('/') {
+            if !url.scheme.is_empty() {
+                url.opaque = rest.to_owned();
+                return Ok(url);
+            }
+            let segment = rest.split('/').next().unwrap_or(rest);
+            if segment.contains(':') {
+                return Err("first path segment in URL cannot contain colon".into());
+            }
+        }
+        let has_authority =
+            rest.starts_with("//") && (!url.scheme.is_empty() || !rest.starts_with("///"));
+        if has_authority {
+            let authority_and_path = &rest[2..];
+            let end = authority_and_path
+                .find('/')
+                .unwrap_or(authority_and_path.len());
+            url.set_authority(&authority_and_path[..end])?;
+            authority_and_path[end..].clone_into(&mut url.path);
+        } else {
+            rest.clone_into(&mut url.path);
+            url.omits_host = !url.scheme.is_empty();
+        }
+        decode(&url.path)?;
+        Ok(url)
+    }
+
+    fn set_authority(&mut self, authority: &str) -> Result<(), String> {
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user.to_owned()), host),
+            None => (None, authority),
+        };
+        if let Some(character) = host
+            .chars()
+            .find(|character| matches!(character, ' ' | '\\' | '^' | '`' | '{' | '|' | '}'))
+        {
+            return Err(format!(
+                "invalid character {} in host name",
+                quote(&character.to_string())
+            ));
+        }
+        if let Some((_, port)) = host.rsplit_once(':')
+            && !host.ends_with(']')
+            && !port.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            return Err(format!(
+                "invalid port {} after host",
+                quote(&format!(":{port}"))
+            ));
+        }
+        if let Some(user) = &user {
+            decode(user)?;
+        }
+        self.user = user;
+        host.clone_into(&mut self.host);
+        Ok(())
+    }
+
+    /// `URL.Path`: the decoded path.
+    pub fn decoded_path(&self) -> String {
+        decode(&self.path).unwrap_or_else(|_| self.path.clone())
+    }
+
+    /// Replaces the credentials by a user and a password.
+    pub fn set_password(&mut self, user: &str, password: &str) {
+        self.user = Some(format!("{}:{}", encode_user(user), encode_user(password)));
+    }
+
+    /// Scheme and host only.
+    #[must_use]
+    pub fn scheme_and_host(&self) -> Self {
+        Self {
+            scheme: self.scheme.clone(),
+            host: self.host.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Without credentials, query and fragment.
+    #[must_use]
+    pub fn cleaned(&self) -> Self {
+        Self {
+            user: None,
+            suffix: String::new(),
+            ..self.clone()
+        }
+    }
+
+    /// Whether the scheme is `http` or `https`.
+    pub fn is_http(&self) -> bool {
+        matches!(self.scheme.as_str(), "http" | "https")
+    }
+}
+
+impl std::fmt::Display for GoUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.scheme.is_empty() {
+            write!(formatter, "{}:", self.scheme)?;
+        }
+        if !self.opaque.is_empty() {
+            return write!(formatter, "{}{}", self.opaque, self.suffix);
+        }
+        if !self.scheme.is_empty() || !self.host.is_empty() || self.user.is_some() {
+            let has_host = !self.host.is_empty() || self.user.is_some();
+            if has_host || !self.path.is_empty() && !self.omits_host {
+                formatter.write_str("//")?;
+            }
+            if let Some(user) = &self.user {
+                write!(formatter, "{user}@")?;
+            }
+            formatter.write_str(&self.host)?;
+            if !self.path.is_empty() && !self.path.starts_with('/') && !self.host.is_empty() {
+                formatter.write_str("/")?;
+            }
+        }
+        write!(formatter, "{}{}", self.path, self.suffix)
+    }
+}
+
+/// How many bytes of `text` (which has no fragment) are `?…`.
+fn query_length(text: &str) -> usize {
+    text.find('?').map_or(0, |start| text.len() - start)
+}
+
+fn split_scheme(text: &str) -> Result<(&str, &str), String> {
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => {}
+            b'0'..=b'9' | b'+' | b'-' | b'.' if index > 0 => {}
+            b':' if index == 0 => return Err("missing protocol scheme".into()),
+            b':' => return Ok((&text[..index], &text[index + 1..])),
+            _ => return Ok(("", text)),
+        }
+    }
+    Ok(("", text))
+}
+
+/// Percent-decoding; invalid UTF-8 becomes U+FFFD.
+fn decode(text: &str) -> Result<String, String> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut position = 0;
+    while position < bytes.len() {
+        if bytes[position] != b'%' {
+            decoded.push(bytes[position]);
+            position += 1;
+            continue;
+        }
+        let digits = bytes
+            .get(position + 1..position + 3)
+            .and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => decoded.push(byte),
+            None => {
+                let shown =
+                    String::from_utf8_lossy(&bytes[position..bytes.len().min(position + 3)]);
+                return Err(format!("invalid URL escape {}", quote(&shown)));
+            }
+        }
+        position += 3;
+    }
+    Ok(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+fn encode_user(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~$&+,;=".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_url_apart_and_puts_it_together() {
+        let text = "http://gitlab-ci-token:t%40k@host:81/a/b.git?x=1#f";
+        let url = GoUrl::parse(text).unwrap();
+        assert_eq!(
+            (url.scheme.as_str(), url.host.as_str(), url.path.as_str()),
+            ("http", "host:81", "/a/b.git")
+        );
+        assert_eq!(url.suffix, "?x=1#f");
+        assert_eq!(url.to_string(), text);
+        assert_eq!(url.cleaned().to_string(), "http://host:81/a/b.git");
+        assert_eq!(url.scheme_and_host().to_string(), "http://host:81");
+    }
+
+    #[test]
+    fn refuses_what_go_refuses() {
+        assert_eq!(
+            GoUrl::parse("git@host:a/b.git").unwrap_err(),
+            "parse \"git@host:a/b.git\": first path segment in URL cannot contain colon"
+        );
+        assert_eq!(
+            GoUrl::parse(":x").unwrap_err(),
+            "parse \":x\": missing protocol scheme"
+        );
+        assert!(
+            GoUrl::parse("http://h/%zz")
+                .unwrap_err()
+                .contains("invalid URL escape \"%zz\"")
+        );
+    }
+
+    #[test]
+    fn paths_without_host_stay() {
+        assert_eq!(GoUrl::parse("/a/b").unwrap().to_string(), "/a/b");
+        assert_eq!(
+            GoUrl::parse("file:///a/b").unwrap().to_string(),
+            "file:///a/b"
+        );
+    }
+}

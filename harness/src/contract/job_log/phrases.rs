@@ -1,0 +1,113 @@
+//! Replaces masked values, also when they are split over writes.
+
+use super::MASK;
+
+/// One filter per phrase, in a row. The last phrase sees the text first, as in the runner.
+#[derive(Debug, Clone)]
+pub(super) struct PhraseMasker {
+    filters: Vec<PhraseFilter>,
+}
+
+#[derive(Debug, Clone)]
+struct PhraseFilter {
+    phrase: Vec<u8>,
+    matching: usize,
+}
+
+impl PhraseMasker {
+    pub(super) fn new(phrases: &[Vec<u8>]) -> Self {
+        // Longer phrases first, so that a phrase that contains another one is hidden whole.
+        let filters = super::unique_short_to_long(phrases)
+            .into_iter()
+            .rev()
+            .map(|phrase| PhraseFilter {
+                phrase,
+                matching: 0,
+            })
+            .collect();
+        Self { filters }
+    }
+
+    pub(super) fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
+        let mut chunks = vec![data.to_vec()];
+        for filter in &mut self.filters {
+            let mut next = Vec::new();
+            for chunk in chunks {
+                filter.write(&chunk, &mut next);
+            }
+            chunks = next;
+        }
+        out.extend(chunks);
+    }
+
+    pub(super) fn close(&mut self, out: &mut Vec<Vec<u8>>) {
+        for index in 0..self.filters.len() {
+            let filter = &mut self.filters[index];
+            let rest = filter.phrase[..filter.matching].to_vec();
+            filter.matching = 0;
+            let mut chunks = if rest.is_empty() {
+                Vec::new()
+            } else {
+                vec![rest]
+            };
+            for later in &mut self.filters[index + 1..] {
+                let mut next = Vec::new();
+                for chunk in chunks {
+                    later.write(&chunk, &mut next);
+                }
+                chunks = next;
+            }
+            out.extend(chunks);
+        }
+    }
+}
+
+impl PhraseFilter {
+    fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
+        if data == MASK {
+            out.push(data.to_vec());
+            return;
+        }
+        let mut sent_up_to = 0;
+        let mut at = 0;
+        while at < data.len() {
+            if self.matching == 0 {
+                match data[at..].iter().position(|byte| *byte == self.phrase[0]) {
+                    Some(offset) => at += offset,
+                    None => break,
+                }
+            }
+            let wanted = &self.phrase[self.matching..];
+            let length = wanted.len().min(data.len() - at);
+            if data[at..at + length] == wanted[..length] {
+                push(out, &data[sent_up_to..at]);
+                self.matching += length;
+                at += length;
+                sent_up_to = at;
+                if self.matching == self.phrase.len() {
+                    out.push(MASK.to_vec());
+                    self.matching = 0;
+                }
+                continue;
+            }
+            if self.matching > 0 {
+                push(out, &self.phrase[..self.matching]);
+                if self.phrase[0] == data[at] {
+                    self.matching = 1;
+                    sent_up_to = at + 1;
+                    at += 1;
+                    continue;
+                }
+            }
+            self.matching = 0;
+            at += 1;
+        }
+        push(out, &data[sent_up_to.min(data.len())..]);
+    }
+}
+
+fn push(out: &mut Vec<Vec<u8>>, data: &[u8]) {
+    if !data.is_empty() {
+        out.push(data.to_vec());
+    }
+}

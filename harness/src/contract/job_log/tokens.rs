@@ -1,0 +1,167 @@
+//! Replaces tokens that follow a known prefix; the prefix stays.
+
+use super::MASK;
+
+/// The runner looks at no more prefixes than this.
+const PREFIXES_MAX: usize = 15;
+
+/// Prefixes that are always looked for (`FF_MASK_ALL_DEFAULT_TOKENS` adds all but the first).
+pub const DEFAULT_PREFIXES: [&str; 14] = [
+    "glpat-",
+    "gloas-",
+    "gldt-",
+    "glrt-",
+    "glcbt-",
+    "glrtr-",
+    "glptt-",
+    "glft-",
+    "glimt-",
+    "glagent-",
+    "glsoat-",
+    "glffct-",
+    "_gitlab_session=",
+    "gltok-",
+];
+
+#[derive(Debug, Clone)]
+pub(super) struct TokenMasker {
+    filters: Vec<TokenFilter>,
+}
+
+#[derive(Debug, Clone)]
+struct TokenFilter {
+    prefix: Vec<u8>,
+    matching: usize,
+    masked: bool,
+}
+
+impl TokenMasker {
+    pub(super) fn new(prefixes: &[Vec<u8>]) -> Self {
+        // The runner keeps the shortest ones when there are too many, and looks for long ones first.
+        let filters = super::unique_short_to_long(prefixes)
+            .into_iter()
+            .take(PREFIXES_MAX)
+            .rev()
+            .map(|prefix| TokenFilter {
+                prefix,
+                matching: 0,
+                masked: false,
+            })
+            .collect();
+        Self { filters }
+    }
+
+    pub(super) fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
+        out.extend(through(&mut self.filters, vec![data.to_vec()]));
+    }
+
+    pub(super) fn close(&mut self, out: &mut Vec<Vec<u8>>) {
+        for index in 0..self.filters.len() {
+            let rest = self.filters[index].close();
+            let chunks = if rest.is_empty() {
+                Vec::new()
+            } else {
+                vec![rest]
+            };
+            out.extend(through(&mut self.filters[index + 1..], chunks));
+        }
+    }
+}
+
+fn through(filters: &mut [TokenFilter], mut chunks: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    for filter in filters {
+        let mut next = Vec::new();
+        for chunk in chunks {
+            filter.write(&chunk, &mut next);
+        }
+        chunks = next;
+    }
+    chunks
+}
+
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'=')
+}
+
+impl TokenFilter {
+    fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
+        if data == MASK {
+            out.push(data.to_vec());
+            return;
+        }
+        let mut sent_up_to = 0;
+        let mut at = 0;
+        while at < data.len() {
+            if self.matching == self.prefix.len() {
+                if is_token_byte(data[at]) {
+                    self.masked = true;
+                    at += 1;
+                    sent_up_to = at;
+                    continue;
+                }
+                if self.masked {
+                    self.masked = false;
+                    out.push(MASK.to_vec());
+                }
+                self.matching = 0;
+            }
+            if self.matching == 0 {
+                match data[at..].iter().position(|byte| *byte == self.prefix[0]) {
+                    Some(offset) => at += offset,
+                    None => break,
+                }
+            }
+            at = self.match_prefix(data, at, &mut sent_up_to, out);
+        }
+        push(out, &data[sent_up_to.min(data.len())..]);
+    }
+
+    fn match_prefix(
+        &mut self,
+        data: &[u8],
+        at: usize,
+        sent_up_to: &mut usize,
+        out: &mut Vec<Vec<u8>>,
+    ) -> usize {
+        let wanted = &self.prefix[self.matching..];
+        let length = wanted.len().min(data.len() - at);
+        if data[at..at + length] == wanted[..length] {
+            push(out, &data[*sent_up_to..at]);
+            self.matching += length;
+            *sent_up_to = at + length;
+            if self.matching == self.prefix.len() {
+                out.push(self.prefix.clone());
+            }
+            return at + length;
+        }
+        if self.matching > 0 {
+            push(out, &self.prefix[..self.matching]);
+            if self.prefix[0] == data[at] {
+                self.matching = 1;
+                *sent_up_to = at + 1;
+                return at + 1;
+            }
+        }
+        self.matching = 0;
+        at + 1
+    }
+
+    fn close(&mut self) -> Vec<u8> {
+        let rest = if self.masked {
+            MASK.to_vec()
+        } else if self.matching < self.prefix.len() {
+            self.prefix[..self.matching].to_vec()
+        } else {
+            Vec::new()
+        };
+        self.masked = false;
+        self.matching = 0;
+        rest
+    }
+}
+
+fn push(out: &mut Vec<Vec<u8>>, data: &[u8]) {
+    if !data.is_empty() {
+        out.push(data.to_vec());
+    }
+}

@@ -1,0 +1,282 @@
+//! The simulated world: a queue of occurrences, and everybody who causes or sees them.
+
+mod drivers;
+mod jobs;
+mod updates;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use crate::contract::moment::Moment;
+use crate::contract::protocol::{RunnerLogEntry, RunnerLogLevel};
+use crate::contract::runner_log;
+use crate::contract::runner_process::{ProcessAction, RunnerProcess, RunnerSignal};
+
+use super::coordinator::Coordinator;
+use super::files::Files;
+use super::process::{Process, ProcessIndex};
+use super::record::Record;
+use super::{CallPoint, CallSelector, InjectedAction, JobSource, Scenario, When};
+use jobs::RunningJob;
+
+/// How long the driver programs of the recordings need to reach their first instruction. Not a property of the runner:
+/// it keeps the moments of the simulation near the recorded ones.
+const DRIVER_START: Duration = Duration::from_millis(20);
+/// The recordings end this long after the runner has died.
+const WATCH_AFTER_RUNNER_EXIT: Duration = Duration::from_millis(6100);
+/// The recordings stop an idle runner this long after the last job.
+const STOP_AFTER_LAST_JOB: Duration = Duration::from_millis(500);
+/// More occurrences than any scenario has: a bound against a scripted driver that never ends.
+const OCCURRENCES_MAX: u64 = 100_000;
+
+/// Something that is to happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Occurrence {
+    ProcessContinues(ProcessIndex),
+    ProcessLeaves(ProcessIndex),
+    Injected(usize),
+    HandOut(usize),
+    StopRunner,
+    EndOfWatch,
+}
+
+/// The simulated world.
+pub(super) struct World<'a> {
+    now: Moment,
+    queue: BinaryHeap<Reverse<(Moment, u64, Occurrence)>>,
+    queued: u64,
+    scenario: Scenario,
+    source: &'a mut dyn JobSource,
+    jobs: Vec<Option<RunningJob>>,
+    next_job: usize,
+    /// Jobs that were not handed out yet.
+    outstanding: usize,
+    reloads: u32,
+    processes: Vec<Process>,
+    files: Files,
+    runner: RunnerProcess,
+    interrupt: Option<&'static str>,
+    coordinator: Coordinator,
+    fired: Vec<bool>,
+    stop_scheduled: bool,
+    watch_over: bool,
+    record: Record,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(scenario: Scenario, source: &'a mut dyn JobSource) -> Self {
+        let coordinator = Coordinator::new(
+            scenario.modes.clone(),
+            scenario.final_codes.clone(),
+            scenario.update_interval,
+        );
+        let mut record = Record::default();
+        for index in 0..source.count() {
+            let id = source.id(index);
+            record.jobs.push(super::record::RecordedJob {
+                id,
+                ..Default::default()
+            });
+        }
+        Self {
+            now: Moment::START,
+            queue: BinaryHeap::new(),
+            queued: 0,
+            jobs: Vec::new(),
+            next_job: 0,
+            outstanding: source.count(),
+            reloads: 0,
+            processes: Vec::new(),
+            files: Files::default(),
+            runner: RunnerProcess::new(scenario.shutdown_timeout),
+            interrupt: None,
+            coordinator,
+            fired: vec![false; scenario.events.len()],
+            stop_scheduled: false,
+            watch_over: false,
+            record,
+            scenario,
+            source,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Record {
+        if let Some(facts) = self.scenario.startup.clone() {
+            let workers = self.scenario.concurrent.max(1);
+            for entry in RunnerProcess::startup_entries(&facts, workers) {
+                self.log(&entry);
+            }
+        }
+        for index in 0..self.scenario.events.len() {
+            if let When::At(moment) = self.scenario.events[index].when {
+                self.schedule(moment, Occurrence::Injected(index));
+            }
+        }
+        let at_once = (self.scenario.concurrent.max(1) as usize).min(self.source.count());
+        for index in 0..at_once {
+            self.schedule(Duration::ZERO, Occurrence::HandOut(index));
+        }
+        self.next_job = at_once;
+        let mut occurrences = 0;
+        while !self.watch_over && self.step() && occurrences < OCCURRENCES_MAX {
+            occurrences += 1;
+        }
+        self.record.left_directories = self.files.directories().cloned().collect();
+        self.record
+    }
+
+    fn schedule(&mut self, delay: Duration, occurrence: Occurrence) {
+        self.queued += 1;
+        self.queue
+            .push(Reverse((self.now + delay, self.queued, occurrence)));
+    }
+
+    /// Does the next thing; false when nothing is left.
+    fn step(&mut self) -> bool {
+        let queued = self.queue.peek().map(|Reverse((moment, ..))| *moment);
+        let awake = self.next_runner_wake();
+        match (queued, awake) {
+            (None, None) => false,
+            (Some(queued), awake) if awake.is_none_or(|awake| queued <= awake) => {
+                if let Some(Reverse((moment, _, occurrence))) = self.queue.pop() {
+                    self.now = moment;
+                    self.happens(occurrence);
+                }
+                true
+            }
+            (_, Some(awake)) => {
+                self.now = self.now.max(awake);
+                self.wake_runner();
+                true
+            }
+            (Some(_), None) => true,
+        }
+    }
+
+    fn happens(&mut self, occurrence: Occurrence) {
+        match occurrence {
+            Occurrence::ProcessContinues(process) => self.process_continues(process),
+            Occurrence::ProcessLeaves(process) => self.process_leaves(process),
+            Occurrence::Injected(event) => self.inject(event),
+            Occurrence::HandOut(job) => self.hand_out(job),
+            Occurrence::StopRunner => self.signal_runner(RunnerSignal::Quit),
+            Occurrence::EndOfWatch => self.end_watch(),
+        }
+    }
+
+    fn inject(&mut self, index: usize) {
+        let event = self.scenario.events[index].clone();
+        for action in event.actions {
+            match action {
+                InjectedAction::SetMode(mode) => self.coordinator.set_mode(mode),
+                InjectedAction::Refuse(refusing) => self.coordinator.refuse(refusing),
+                InjectedAction::Signal(signal) => self.signal_runner(signal),
+                InjectedAction::KillDriver { signal, call } => self.kill_driver(signal, &call),
+                InjectedAction::EditConfig => {}
+            }
+        }
+        if let Some(id) = event.id {
+            for later in 0..self.scenario.events.len() {
+                if let When::After { id: wanted, delay } = self.scenario.events[later].when
+                    && wanted == id
+                    && !std::mem::replace(&mut self.fired[later], true)
+                {
+                    self.schedule(delay, Occurrence::Injected(later));
+                }
+            }
+        }
+    }
+
+    /// Schedules the events that wait for this point of this call.
+    fn call_reached(&mut self, record: usize, point: CallPoint) {
+        for index in 0..self.scenario.events.len() {
+            if self.fired[index] {
+                continue;
+            }
+            let When::Call {
+                point: wanted,
+                call,
+                delay,
+            } = self.scenario.events[index].when.clone()
+            else {
+                continue;
+            };
+            if wanted == point && self.selects(&call, record) {
+                self.fired[index] = true;
+                self.schedule(delay, Occurrence::Injected(index));
+            }
+        }
+    }
+
+    fn selects(&self, selector: &CallSelector, record: usize) -> bool {
+        let spec = &self.record.calls[record].spec;
+        spec.program == selector.program
+            && selector.stage.as_ref().is_none_or(|wanted| {
+                spec.stage
+                    .as_ref()
+                    .is_some_and(|stage| stage.driver_name() == *wanted)
+            })
+            && selector.nth.is_none_or(|nth| nth == spec.nth)
+    }
+
+    fn signal_runner(&mut self, signal: RunnerSignal) {
+        let (builds, workers) = self.load();
+        let actions = self.runner.signal(signal, self.now, builds, workers);
+        self.process_actions(actions);
+        self.let_runner_end();
+    }
+
+    fn load(&self) -> (usize, u32) {
+        let builds = self
+            .jobs
+            .iter()
+            .flatten()
+            .filter(|job| !job.is_removed())
+            .count();
+        (builds, self.scenario.concurrent.max(1))
+    }
+
+    fn process_actions(&mut self, actions: Vec<ProcessAction>) {
+        for action in actions {
+            match action {
+                ProcessAction::InterruptJobs(word) => self.interrupt_jobs(word),
+                ProcessAction::ReloadConfig => self.reloads += 1,
+                ProcessAction::Log(entry) => self.log(&entry),
+                ProcessAction::Exit { code } => {
+                    self.record.runner_exit = Some((code, self.now));
+                    self.schedule(WATCH_AFTER_RUNNER_EXIT, Occurrence::EndOfWatch);
+                }
+            }
+        }
+    }
+
+    /// Started as `run-single`: one job, no list of jobs.
+    fn is_single(&self) -> bool {
+        self.scenario
+            .startup
+            .as_ref()
+            .is_some_and(|facts| facts.single_job)
+    }
+
+    fn log(&mut self, entry: &RunnerLogEntry) {
+        if entry.level > RunnerLogLevel::Debug || self.scenario.log_debug {
+            self.record.runner_log.push(runner_log::text_line(entry));
+        }
+    }
+
+    /// A stopping runner ends when its last job is done; an idle one is stopped by the recording.
+    fn let_runner_end(&mut self) {
+        let (builds, workers) = self.load();
+        if builds > 0 || self.runner.is_gone() {
+            return;
+        }
+        if self.runner.is_stopping() {
+            let actions = self.runner.jobs_done(workers);
+            self.process_actions(actions);
+        } else if self.outstanding == 0 && !self.stop_scheduled {
+            self.stop_scheduled = true;
+            self.schedule(STOP_AFTER_LAST_JOB, Occurrence::StopRunner);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A case made ready to run: its jobs with payload, settings, scripts and labels.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::contract::build::{Build, RunnerFacts};
+use crate::contract::config::RunnerConfig;
+use crate::contract::job::{CallSequence, Job, JobInputs, ProbeScripts, SequenceCall, Timing};
+use crate::contract::names::NameSource;
+use crate::contract::payload::JobPayload;
+use crate::contract::protocol::{CallSpec, Emulation};
+use crate::contract::stage::Stage;
+use crate::engine::directories::CaseDirectories;
+use crate::engine::mock::{CallLabel, JobRun};
+use crate::plan::case::{Case, CaseJob, HostEnvironment, PlannedCall, Probe, Sequence};
+use crate::plan::probe;
+use crate::plan::seed::nonce;
+
+use super::payload::payload;
+
+/// The runner's pauses are this many times shorter than real ones; their order stays.
+const PACE_DIVISOR: u32 = 100;
+
+/// What makes the same case different in two runs.
+#[derive(Debug, Clone)]
+pub struct CaseContext<'run> {
+    /// Seed of everything drawn.
+    pub seed: u64,
+    /// Whether directories of the harness take the place of an empty `builds_dir` and `cache_dir`.
+    pub provide_directories: bool,
+    /// PATH of the emulated runner.
+    pub runner_path: &'run str,
+    /// Wall clock, microseconds since the Unix epoch.
+    pub now_unix_us: u64,
+}
+
+/// The jobs of a case, ready for the mock engine. Fails with the reason if a payload makes no sense.
+pub fn job_runs(
+    case: &Case,
+    context: &CaseContext<'_>,
+    directories: &CaseDirectories,
+) -> Result<Vec<JobRun>, String> {
+    let jobs = case.jobs.iter().enumerate();
+    jobs.map(|(index, job)| job_run(case, index, job, context, directories))
+        .collect()
+}
+
+fn job_run(
+    case: &Case,
+    index: usize,
+    job: &CaseJob,
+    context: &CaseContext<'_>,
+    directories: &CaseDirectories,
+) -> Result<JobRun, String> {
+    let scripts = Scripts::new(case, index, job, context.seed);
+    let labels = scripts.clone();
+    let inputs = JobInputs {
+        build: build(job, context, directories)?,
+        host_environment: host_environment(job, context, directories),
+        temp_root: directories.runner_temp(),
+        exit_codes: job.exit_codes,
+        timing: Timing {
+            pace_divisor: PACE_DIVISOR,
+            ..Timing::default()
+        },
+        started_at_unix_us: context.now_unix_us,
+        names: NameSource::new(context.seed ^ job.job_id),
+        probes: Some(Box::new(scripts)),
+    };
+    let emulation: Box<dyn Emulation> = match &job.sequence {
+        Sequence::Job(_) => Box::new(Job::new(inputs)),
+        Sequence::Calls(calls) => Box::new(CallSequence::new(
+            inputs,
+            calls.iter().map(sequence_call).collect(),
+        )),
+    };
+    Ok(JobRun {
+        job_id: job.job_id,
+        emulation,
+        stimuli: job.stimuli.clone(),
+        labeller: Box::new(move |spec| labels.label(spec)),
+        job_log_listener: None,
+    })
+}
+
+fn sequence_call(call: &PlannedCall) -> SequenceCall {
+    SequenceCall {
+        program: call.program,
+        stage: call.stage.clone(),
+        new_attempt: call.new_attempt,
+        without_job_env: call.without_job_env,
+    }
+}
+
+fn build(
+    job: &CaseJob,
+    context: &CaseContext<'_>,
+    directories: &CaseDirectories,
+) -> Result<Build, String> {
+    let payload = JobPayload::from_value(payload(job))?;
+    let mut config: RunnerConfig = job.runner.clone();
+    let provide = |setting: &mut String, directory: &Path| {
+        if setting.is_empty() && context.provide_directories {
+            *setting = directory.to_string_lossy().into_owned();
+        }
+    };
+    provide(&mut config.builds_dir, &directories.builds());
+    provide(&mut config.cache_dir, &directories.cache());
+    Ok(Build::new(
+        payload,
+        config,
+        RunnerFacts::default(),
+        job.concurrent_id,
+        job.concurrent_id,
+    ))
+}
+
+/// The environment of the emulated runner. PWD is never the working directory of a call (B3).
+fn host_environment(
+    job: &CaseJob,
+    context: &CaseContext<'_>,
+    directories: &CaseDirectories,
+) -> Vec<(String, String)> {
+    let mut environment = vec![("PATH".to_owned(), context.runner_path.to_owned())];
+    if job.host_environment == HostEnvironment::Usual {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        environment.extend([
+            ("HOME".to_owned(), text(&directories.home())),
+            ("USER".to_owned(), "gitlab-runner".to_owned()),
+            ("LANG".to_owned(), "C.UTF-8".to_owned()),
+            ("PWD".to_owned(), text(directories.root())),
+        ]);
+    }
+    environment
+}
+
+/// The probe scripts of one job.
+#[derive(Debug, Clone)]
+struct Scripts {
+    seed: u64,
+    case: String,
+    job: usize,
+    by_stage: BTreeMap<Stage, Probe>,
+    by_call: BTreeMap<(Stage, u32), Probe>,
+}
+
+impl Scripts {
+    fn new(case: &Case, index: usize, job: &CaseJob, seed: u64) -> Self {
+        let mut by_call = BTreeMap::new();
+        let mut counts: BTreeMap<Stage, u32> = BTreeMap::new();
+        let calls = match &job.sequence {
+            Sequence::Calls(calls) => calls.as_slice(),
+            Sequence::Job(_) => &[],
+        };
+        for call in calls {
+            let Some(stage) = &call.stage else { continue };
+            let nth = counts.entry(stage.clone()).or_insert(0);
+            *nth += 1;
+            if let Some(probe) = &call.probe {
+                by_call.insert((stage.clone(), *nth), probe.clone());
+            }
+        }
+        Self {
+            seed,
+            case: case.name.clone(),
+            job: index,
+            by_stage: job.probes.clone(),
+            by_call,
+        }
+    }
+
+    fn probe(&self, stage: &Stage, nth: u32) -> Probe {
+        self.by_call
+            .get(&(stage.clone(), nth))
+            .or_else(|| self.by_stage.get(stage))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn nonce(&self, stage: &Stage, nth: u32) -> String {
+        let place = format!("{}\u{0}{stage}", self.case);
+        nonce(self.seed, &place, self.job, nth as usize)
+    }
+
+    fn label(&self, spec: &CallSpec) -> CallLabel {
+        match &spec.stage {
+            Some(stage) => CallLabel {
+                nonce: Some(self.nonce(stage, spec.nth)),
+                probe: Some(self.probe(stage, spec.nth)),
+            },
+            None => CallLabel::default(),
+        }
+    }
+}
+
+impl ProbeScripts for Scripts {
+    fn body(&self, stage: &Stage, nth: u32, project_dir: &str) -> String {
+        let nonce = self.nonce(stage, nth);
+        probe::body(&self.probe(stage, nth), &nonce, stage, project_dir)
+    }
+}

@@ -1,0 +1,338 @@
+//! From the verdict of a run to its report: the engine's types on one side, the stable model on the other.
+
+use std::time::{Duration, SystemTime};
+
+use driver_conformance_reports::model::{
+    Call, CaseOutcome, CaseResult, Category, CheckResult, DriverIdentity, ExitCode, Finding, Leak,
+    LeakOrigin, Level, Report, SCHEMA, Status, Summary, Tool, Verdict,
+};
+
+use crate::checks::{self, Check, verdict};
+use crate::contract::outcome::Outcome;
+use crate::contract::stage::Program;
+use crate::driver::Driver;
+use crate::driver::tools::shell_quoted;
+use crate::plan::case::Case;
+use crate::plan::select::escaped;
+use crate::trace::{CallIndex, Trace};
+
+use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
+
+/// Runner versions the engine emulates.
+pub const PROFILE: &str = "19.4";
+
+/// One case that was run, or was to be.
+#[derive(Debug)]
+pub struct CaseRun {
+    /// The case.
+    pub case: Case,
+    /// What became of it.
+    pub result: verdict::CaseResult,
+    /// How long it took.
+    pub duration: Duration,
+}
+
+impl CaseRun {
+    /// Whether the machine was too busy to judge it.
+    pub fn is_inconclusive(&self, checks: &[&'static Check]) -> bool {
+        let judged = verdict::judge(&[(&self.case, &self.result)], checks);
+        let status = |finding: &verdict::Finding| finding.status == verdict::Status::Inconclusive;
+        !judged.findings.is_empty() && judged.findings.iter().all(status)
+    }
+
+    fn trace(&self) -> Option<&Trace> {
+        match &self.result {
+            verdict::CaseResult::Done(trace) => Some(trace),
+            verdict::CaseResult::Skipped(_) | verdict::CaseResult::Failed(_) => None,
+        }
+    }
+
+    fn calls(&self) -> usize {
+        self.trace().map_or(0, |trace| trace.calls.len())
+    }
+
+    /// Tells that the case is over, judged by itself.
+    pub fn announce(&self, checks: &[&'static Check], strict: bool, progress: &mut dyn Progress) {
+        let judged = verdict::judge(&[(&self.case, &self.result)], checks);
+        let mut findings: Vec<&'static str> = Vec::new();
+        for finding in &judged.findings {
+            if !findings.contains(&finding.check.id) {
+                findings.push(finding.check.id);
+            }
+        }
+        for case in &judged.cases {
+            progress.case_finished(&FinishedCase {
+                name: &case.name,
+                status: case_status(case, &judged.findings, strict),
+                duration: self.duration,
+                calls: self.calls(),
+                findings: &findings,
+            });
+            if let Some(reason) = &case.reason {
+                progress.note(&format!("{}: {reason}", case.name));
+            }
+        }
+    }
+}
+
+/// Makes the report of a run. `started` and `duration` are those of the whole run; `runs` may be in any order.
+pub fn assemble(
+    driver: &Driver,
+    options: &RunOptions,
+    checks: &[&'static Check],
+    mut runs: Vec<CaseRun>,
+    (started, duration): (SystemTime, Duration),
+) -> Report {
+    // The same order in every run, however the cases were spread over workers.
+    runs.sort_by(|a, b| a.case.name.cmp(&b.case.name));
+    let pairs: Vec<_> = runs.iter().map(|run| (&run.case, &run.result)).collect();
+    let judged = verdict::judge(&pairs, checks);
+    let findings: Vec<Finding> = judged
+        .findings
+        .iter()
+        .map(|found| finding(found, options))
+        .collect();
+    let cases: Vec<CaseResult> = runs
+        .iter()
+        .zip(&judged.cases)
+        .map(|(run, case)| CaseResult {
+            name: case.name.clone(),
+            status: case_status(case, &judged.findings, options.strict),
+            duration_ms: milliseconds(run.duration),
+            calls: run.calls(),
+            outcome: run.trace().and_then(case_outcome),
+        })
+        .collect();
+    let verdict = overall(&findings, &cases, options.strict);
+    let reasons = judged.cases.iter().filter_map(|case| {
+        let reason = case.reason.as_ref()?;
+        Some(format!("case {}: {reason}", case.name))
+    });
+    let notes = driver.notes.iter().map(ToString::to_string);
+    Report {
+        schema: SCHEMA.to_owned(),
+        verdict,
+        exit_code: if cases.is_empty() {
+            ExitCode::NOTHING_SELECTED
+        } else {
+            verdict.exit_code()
+        },
+        tool: Tool {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        driver: identity(driver),
+        profile: PROFILE.to_owned(),
+        engine: "mock".to_owned(),
+        seed: options.seed,
+        strict: options.strict,
+        started: utc_timestamp(started),
+        duration_ms: milliseconds(duration),
+        summary: summary(&cases),
+        checks: judged.checks.iter().map(check_result).collect(),
+        findings,
+        cases,
+        leaks: runs.iter().flat_map(leaks).collect(),
+        notes: notes.chain(reasons).collect(),
+    }
+}
+
+fn identity(driver: &Driver) -> DriverIdentity {
+    DriverIdentity {
+        path: driver.path.display().to_string(),
+        kind: driver.kind.name().to_owned(),
+        digest: driver.digest.clone(),
+    }
+}
+
+fn finding(found: &verdict::Finding, options: &RunOptions) -> Finding {
+    let check = found.check;
+    let shown = &found.deviation;
+    let case = found.cases.first().cloned().unwrap_or_default();
+    Finding {
+        check: check.id.to_owned(),
+        clause: clauses(check),
+        category: category(check.category),
+        level: level(check.level),
+        call: found.program.map_or(Call::Job, call_of),
+        stage: found.stage.clone(),
+        reproduce: format!(
+            "{} --only {}",
+            options.reproduce,
+            shell_quoted(&escaped(&case))
+        ),
+        case,
+        cases: found.cases.clone(),
+        status: status(found.status),
+        message: shown.message.clone(),
+        expected: shown.expected.clone(),
+        actual: shown.actual.clone(),
+        requirement: check.requirement.to_owned(),
+        why: check.why.to_owned(),
+        fix: check.fix.to_owned(),
+        evidence: shown.evidence,
+        fingerprint: found.fingerprint.clone(),
+    }
+}
+
+fn check_result(judged: &verdict::CheckVerdict) -> CheckResult {
+    let check = judged.check;
+    CheckResult {
+        id: check.id.to_owned(),
+        clause: clauses(check),
+        category: category(check.category),
+        level: level(check.level),
+        status: status(judged.status),
+        cases: judged.cases,
+        requirement: check.requirement.to_owned(),
+    }
+}
+
+/// A case as its checks judge it; with `strict` a SHOULD counts as well.
+fn case_status(case: &verdict::CaseVerdict, findings: &[verdict::Finding], strict: bool) -> Status {
+    let advised = findings
+        .iter()
+        .filter(|finding| strict && finding.cases.contains(&case.name))
+        .map(|finding| finding.status)
+        .max();
+    status(advised.map_or(case.status, |advised| advised.max(case.status)))
+}
+
+/// A defect of the driver outweighs an error of ours, which outweighs doubt.
+fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) -> Verdict {
+    let with = |status: Status| {
+        findings.iter().any(|finding| {
+            let binding =
+                finding.level == Level::Must || (strict && finding.level == Level::Should);
+            binding && finding.status == status
+        })
+    };
+    if with(Status::Fail) {
+        Verdict::Fail
+    } else if cases.iter().any(|case| case.status == Status::Error) {
+        Verdict::Error
+    } else if with(Status::Inconclusive) {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn summary(cases: &[CaseResult]) -> Summary {
+    let count = |status: Status| cases.iter().filter(|case| case.status == status).count();
+    Summary {
+        cases: cases.len(),
+        passed: count(Status::Pass),
+        failed: count(Status::Fail),
+        waived: count(Status::Waived),
+        skipped: count(Status::Skip),
+        inconclusive: count(Status::Inconclusive),
+        errors: count(Status::Error),
+        calls: cases.iter().map(|case| case.calls).sum(),
+        transitions_covered: 0,
+        transitions_total: 0,
+    }
+}
+
+fn leaks(run: &CaseRun) -> Vec<Leak> {
+    let Some(trace) = run.trace() else {
+        return Vec::new();
+    };
+    let origin = |call: Option<CallIndex>| {
+        let record = trace.calls.get(call?.0)?;
+        Some(LeakOrigin {
+            call: call_of(record.program),
+            stage: record.stage.as_ref().map(ToString::to_string),
+        })
+    };
+    let processes = trace.surviving_processes.iter().map(|process| Leak {
+        category: Category::LeakProcess,
+        what: process.command.clone(),
+        made_by: origin(process.made_by),
+        case: run.case.name.clone(),
+    });
+    let files = trace.left_files.iter().map(|file| Leak {
+        category: Category::LeakFile,
+        what: file.path.display().to_string(),
+        made_by: origin(file.made_by),
+        case: run.case.name.clone(),
+    });
+    processes.chain(files).collect()
+}
+
+/// How the first job of the case that has an outcome ended.
+fn case_outcome(trace: &Trace) -> Option<CaseOutcome> {
+    let outcome = trace.jobs.iter().find_map(|job| job.outcome.as_ref())?;
+    let (failure_reason, exit_code) = match outcome {
+        Outcome::Success => (None, None),
+        // The runner sends no exit code for 0.
+        Outcome::Failed {
+            reason, exit_code, ..
+        } => (
+            Some(reason.name().to_owned()),
+            Some(*exit_code).filter(|code| *code != 0),
+        ),
+    };
+    Some(CaseOutcome {
+        state: outcome.state().to_owned(),
+        failure_reason,
+        exit_code,
+    })
+}
+
+fn clauses(check: &Check) -> Vec<String> {
+    let clauses = check.clauses.iter();
+    clauses.map(|&clause| clause.to_owned()).collect()
+}
+
+fn call_of(program: Program) -> Call {
+    match program {
+        Program::Config => Call::Config,
+        Program::Prepare => Call::Prepare,
+        Program::Run => Call::Run,
+        Program::Cleanup => Call::Cleanup,
+    }
+}
+
+fn level(level: checks::Level) -> Level {
+    match level {
+        checks::Level::Must => Level::Must,
+        checks::Level::Should => Level::Should,
+    }
+}
+
+fn status(status: verdict::Status) -> Status {
+    match status {
+        verdict::Status::Skip => Status::Skip,
+        verdict::Status::Pass => Status::Pass,
+        verdict::Status::Inconclusive => Status::Inconclusive,
+        verdict::Status::Error => Status::Error,
+        verdict::Status::Fail => Status::Fail,
+    }
+}
+
+fn category(category: checks::Category) -> Category {
+    match category {
+        checks::Category::ExitCode => Category::ExitCode,
+        checks::Category::Reentrancy => Category::Reentrancy,
+        checks::Category::Cleanup => Category::Cleanup,
+        checks::Category::LeakProcess => Category::LeakProcess,
+        checks::Category::LeakFile => Category::LeakFile,
+        checks::Category::LeakMount => Category::LeakMount,
+        checks::Category::LeakNetwork => Category::LeakNetwork,
+        checks::Category::LeakBackend => Category::LeakBackend,
+        checks::Category::Signal => Category::Signal,
+        checks::Category::Timeout => Category::Timeout,
+        checks::Category::Output => Category::Output,
+        checks::Category::Config => Category::Config,
+        checks::Category::Isolation => Category::Isolation,
+        checks::Category::Environment => Category::Environment,
+        checks::Category::Secret => Category::Secret,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;
