@@ -247,14 +247,12 @@ impl Emulation for TinyRunner {
 /// A job whose calls all have [`NONCE`].
 pub fn job(runner: TinyRunner, stimuli: Vec<Stimulus>) -> JobRun {
     JobRun {
-        job_log_listener: None,
-        job_id: 1,
-        emulation: Box::new(runner),
         stimuli,
         labeller: Box::new(|_| CallLabel {
             nonce: Some(NONCE.to_owned()),
             probe: None,
         }),
+        ..JobRun::plain(1, Box::new(runner))
     }
 }
 

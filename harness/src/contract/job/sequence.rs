@@ -38,6 +38,8 @@ pub struct CallSequence {
     directories: Vec<PathBuf>,
     job_timeout: Duration,
     directories_known: bool,
+    /// The attempt's config failed: a runner makes no other call but cleanup (D1).
+    config_failed: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -63,12 +65,17 @@ impl CallSequence {
             directories: Vec::new(),
             job_timeout,
             directories_known: false,
+            config_failed: false,
         }
     }
 
     fn next_call(&mut self) {
         while let Some(next) = self.plan.front() {
-            if !self.is_configured(next.program) {
+            let fresh = next.new_attempt || self.directories.is_empty();
+            let refused = self.config_failed
+                && !fresh
+                && matches!(next.program, Program::Prepare | Program::Run);
+            if refused || !self.is_configured(next.program) {
                 self.plan.pop_front();
                 continue;
             }
@@ -98,6 +105,7 @@ impl CallSequence {
         let path = self.job.temp_root.join(name);
         self.job.attempt = Attempt::new(number, path.clone());
         self.directories_known = false;
+        self.config_failed = false;
         self.directories.push(path.clone());
         let response_json = self.job.build.payload().response_json();
         self.job.actions.push(Action::MakeTempDir {
@@ -162,11 +170,12 @@ impl CallSequence {
         let Some(result) = self.job.call_result(call) else {
             return false;
         };
-        if program == Program::Config
-            && result.is_ok()
-            && let Ok(Some(config)) = json_config::parse(&output)
-        {
-            self.job.apply_config(config);
+        if program == Program::Config {
+            match result.map(|()| json_config::parse(&output)) {
+                Ok(Ok(Some(config))) => self.job.apply_config(config),
+                Ok(Ok(None)) => {}
+                Ok(Err(_)) | Err(_) => self.config_failed = true,
+            }
         }
         self.next_call();
         true
