@@ -14,13 +14,18 @@ use driver_conformance::contract::stage::Stage;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/traces/generated/19.4.json");
+const CASES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../scenarios/traces/generated/19.4.json"
+);
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    })
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |mut digits, byte| {
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
 }
 
 fn text<'a>(inputs: &'a Value, name: &str) -> &'a str {
@@ -33,21 +38,34 @@ fn number(inputs: &Value, name: &str) -> u32 {
 
 fn new_build(inputs: &Value) -> Build {
     let mut payload = JobPayload::from_value(inputs["payload"].clone()).unwrap();
-    payload.tls = TlsData { ca_chain: text(inputs, "ca").to_owned(), ..TlsData::default() };
+    payload.tls = TlsData {
+        ca_chain: text(inputs, "ca").to_owned(),
+        ..TlsData::default()
+    };
     let runner: RunnerConfig = serde_json::from_value(inputs["runner"].clone()).unwrap();
-    let ids = (number(inputs, "concurrent_id"), number(inputs, "concurrent_project_id"));
+    let ids = (
+        number(inputs, "concurrent_id"),
+        number(inputs, "concurrent_project_id"),
+    );
     Build::new(payload, runner, RunnerFacts::default(), ids.0, ids.1)
 }
 
 fn variables(build: &Build) -> Value {
-    let lines: Vec<String> =
-        build.all_variables().iter().map(|variable| format!("{}={}", variable.key, variable.value)).collect();
+    let lines: Vec<String> = build
+        .all_variables()
+        .iter()
+        .map(|variable| format!("{}={}", variable.key, variable.value))
+        .collect();
     digest(&lines.join("\n")).into()
 }
 
 fn script(build: &Build, stage: &str) -> Value {
     // The runner's code calls the build script by its inner name.
-    let stage = if stage == "step_script" { Stage::build_script() } else { Stage::from_driver_name(stage) };
+    let stage = if stage == "step_script" {
+        Stage::build_script()
+    } else {
+        Stage::from_driver_name(stage)
+    };
     match build.script(&stage) {
         Ok(Some(script)) => digest(&script).into(),
         Ok(None) => "SKIP".into(),
@@ -65,7 +83,11 @@ fn computed(inputs: &Value, stages: &[String]) -> Value {
     build.set_hostname(text(inputs, "hostname"));
     let shared = inputs["shared"].as_bool().unwrap();
     let start_error = build
-        .start_build(text(inputs, "builds_dir"), text(inputs, "cache_dir"), shared)
+        .start_build(
+            text(inputs, "builds_dir"),
+            text(inputs, "cache_dir"),
+            shared,
+        )
         .err()
         .map(|error| error.to_string());
     let environment = build.custom_environment();
@@ -86,7 +108,9 @@ fn computed(inputs: &Value, stages: &[String]) -> Value {
         build.set_job_status(status);
     }
     build.set_shell(text(inputs, "shell")).unwrap();
-    let scripts = stages.iter().map(|stage| (stage.clone(), script(&build, stage)));
+    let scripts = stages
+        .iter()
+        .map(|stage| (stage.clone(), script(&build, stage)));
     result["scripts"] = Value::Object(scripts.collect());
     result
 }
@@ -97,7 +121,12 @@ fn everything_is_what_the_real_generator_makes() {
     assert!(cases.len() > 100, "the generated cases are missing");
     for (index, case) in cases.iter().enumerate() {
         let expected = &case["expected"];
-        let stages: Vec<String> = expected["scripts"].as_object().unwrap().keys().cloned().collect();
+        let stages: Vec<String> = expected["scripts"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
         let actual = computed(&case["inputs"], &stages);
         for (name, value) in expected.as_object().unwrap() {
             if name != "scripts" {
@@ -108,17 +137,24 @@ fn everything_is_what_the_real_generator_makes() {
             let (actual, expected) = (&actual["scripts"][stage], &expected["scripts"][stage]);
             // The generator itself does not know that a resumed environment needs no sources.
             let is_resumed = stage == "get_sources" && actual == "SKIP";
-            assert!(is_resumed || actual == expected, "case {index}, script of {stage}: {actual} {expected}");
+            assert!(
+                is_resumed || actual == expected,
+                "case {index}, script of {stage}: {actual} {expected}"
+            );
         }
     }
 }
 
-const CONFIG_CASES: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/traces/generated/config-19.4.json");
+const CONFIG_CASES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../scenarios/traces/generated/config-19.4.json"
+);
 
 fn bytes_of(hexadecimal: &str) -> Vec<u8> {
     let pairs = hexadecimal.as_bytes().chunks(2);
-    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    pairs
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
 }
 
 /// The output in the form in which the runner's own type is written.
@@ -126,33 +162,54 @@ fn config_as_json(output: ConfigOutput) -> Value {
     let driver = output.driver.map(|driver| {
         let members = [("name", driver.name), ("version", driver.version)];
         Value::Object(
-            members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))).collect(),
+            members
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value?.into())))
+                .collect(),
         )
     });
     let job_env = output.job_env.map(|entries| {
-        Value::Object(entries.into_iter().map(|(key, value)| (key, Value::from(value))).collect())
+        Value::Object(
+            entries
+                .into_iter()
+                .map(|(key, value)| (key, Value::from(value)))
+                .collect(),
+        )
     });
     let members = [
         ("driver", driver),
         ("hostname", output.hostname.map(Value::from)),
         ("builds_dir", output.builds_dir.map(Value::from)),
         ("cache_dir", output.cache_dir.map(Value::from)),
-        ("builds_dir_is_shared", output.builds_dir_is_shared.map(Value::from)),
+        (
+            "builds_dir_is_shared",
+            output.builds_dir_is_shared.map(Value::from),
+        ),
         ("job_env", job_env),
         ("shell", output.shell.map(Value::from)),
     ];
-    Value::Object(members.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
+    Value::Object(
+        members
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect(),
+    )
 }
 
 #[test]
 fn config_output_is_read_as_the_real_runner_reads_it() {
-    let cases: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(CONFIG_CASES).unwrap()).unwrap();
+    let cases: Vec<Value> =
+        serde_json::from_str(&std::fs::read_to_string(CONFIG_CASES).unwrap()).unwrap();
     assert!(cases.len() > 100, "the generated cases are missing");
     for case in cases {
         let bytes = bytes_of(text(&case, "bytes"));
         let shown = String::from_utf8_lossy(&bytes).into_owned();
         match json_config::parse(&bytes) {
-            Ok(output) => assert_eq!(config_as_json(output.unwrap_or_default()), case["ok"], "{shown}"),
+            Ok(output) => assert_eq!(
+                config_as_json(output.unwrap_or_default()),
+                case["ok"],
+                "{shown}"
+            ),
             Err(error) => assert_eq!(error, text(&case, "error"), "{shown}"),
         }
     }

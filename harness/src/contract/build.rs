@@ -101,7 +101,7 @@ impl Build {
         concurrent_id: u32,
         concurrent_project_id: u32,
     ) -> Self {
-        let request_error = payload.apply_run_keyword().err();
+        let request_error = payload.prepare_request().err();
         Self {
             payload,
             runner,
