@@ -236,7 +236,7 @@ impl Comparison {
             &format!("{}/build_exit_code", job.temp_dir),
             &format!("{}/response.json", job.temp_dir),
             &job_env,
-            &job.build.custom_environment(),
+            job.build.custom_environment(),
         )
         .into_iter()
         .collect();
@@ -433,4 +433,69 @@ fn environments_scripts_and_responses_are_those_of_the_real_runner() {
         mismatches.len(),
         mismatches.join("\n")
     );
+}
+
+/// The scripts the runner really had, as the shell showed them before it ran them: one `eval` text per call, the second
+/// one cut off where the trace was cut.
+fn traced_scripts(job_log: &str) -> Vec<String> {
+    const PREFIX: &str = "<TS> 01E ";
+    let mut scripts = Vec::new();
+    let mut lines = job_log.lines();
+    while let Some(line) = lines.next() {
+        let Some(first) = line
+            .strip_prefix(PREFIX)
+            .and_then(|line| line.strip_prefix("+ eval '"))
+        else {
+            continue;
+        };
+        let mut script = first.to_owned();
+        for line in lines.by_ref() {
+            match line.strip_prefix(PREFIX) {
+                Some("'") | None => break,
+                Some(line) => {
+                    script.push('\n');
+                    script.push_str(line);
+                }
+            }
+        }
+        scripts.push(script.replace(r"'\''", "'"));
+    }
+    scripts
+}
+
+#[test]
+fn script_texts_are_those_of_the_real_runner() {
+    let path = Path::new(TRACES).join("var_debug_trace_real.json");
+    let trace: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let comparison = Comparison::new(&trace);
+    let payload = JobPayload::from_value(trace["inputs"]["payloads"][0].clone()).unwrap();
+    let facts = RunnerFacts {
+        correlation_id: "<HEX32>".into(),
+        ..RunnerFacts::default()
+    };
+    let mut build = Build::new(payload, comparison.runner.clone(), facts, 0, 0);
+    build.expand_image_and_services();
+    // The placeholder must stand for an absolute path here, one without letters that a shell wants quoted.
+    let absolute = |path: &str| path.replace("<WORK>", "/WORK");
+    let (builds_dir, cache_dir) = (&comparison.runner.builds_dir, &comparison.runner.cache_dir);
+    build
+        .start_build(&absolute(builds_dir), &absolute(cache_dir), false)
+        .unwrap();
+    let traced = traced_scripts(&text(&trace["jobs"][0]["trace"]));
+    assert!(traced.len() >= 2, "{traced:?}");
+    for (traced, stage) in traced.iter().zip([Stage::PrepareScript, Stage::GetSources]) {
+        let body = build.script_body(&stage).unwrap().unwrap();
+        let body = body.replace("/WORK", "<WORK>");
+        let shown = body
+            .replace("$(hostname)", "<HOSTNAME>")
+            .replace(&build.payload().token, "[MASKED]");
+        // The last line may be cut in its middle.
+        let complete = traced
+            .rsplit_once('\n')
+            .map_or(traced.as_str(), |(complete, _)| complete);
+        assert!(
+            shown.starts_with(complete),
+            "{stage}: {traced}\n---\n{shown}"
+        );
+    }
 }

@@ -90,6 +90,7 @@ pub struct Build {
     executor_is_known: bool,
     settings: OnceCell<Settings>,
     variables: OnceCell<Variables>,
+    environment: OnceCell<Vec<(String, String)>>,
 }
 
 impl Build {
@@ -101,7 +102,7 @@ impl Build {
         concurrent_id: u32,
         concurrent_project_id: u32,
     ) -> Self {
-        let request_error = payload.apply_run_keyword().err();
+        let request_error = payload.prepare_request().err();
         Self {
             payload,
             runner,
@@ -118,6 +119,7 @@ impl Build {
             executor_is_known: false,
             settings: OnceCell::new(),
             variables: OnceCell::new(),
+            environment: OnceCell::new(),
         }
     }
 
@@ -240,6 +242,7 @@ impl Build {
     pub fn refresh_variables(&mut self) {
         self.settings.take();
         self.variables.take();
+        self.environment.take();
     }
 
     /// All variables of the job, expanded, in the runner's order (B6, B8); cached until they are refreshed.
@@ -258,7 +261,7 @@ impl Build {
                     .cloned(),
             );
             all.extend(self.variables_after_job(self.feature("FF_NETWORK_PER_BUILD")));
-            all.expand()
+            all.into_expanded()
         })
     }
 
@@ -270,7 +273,7 @@ impl Build {
         all.extend(self.variables_before_job());
         all.extend(self.payload.variables.iter().cloned());
         all.extend(self.variables_after_job(false));
-        all.expand()
+        all.into_expanded()
     }
 
     fn variables_before_job(&self) -> Vec<Variable> {
@@ -373,6 +376,7 @@ impl Build {
     /// a refresh of the variables undoes it (E13).
     pub fn set_job_status(&mut self, status: &str) {
         self.all_variables();
+        self.environment.take();
         if let Some(variables) = self.variables.get_mut() {
             variables.overwrite_key("CI_JOB_STATUS", Variable::new("CI_JOB_STATUS", status));
         }
@@ -382,6 +386,7 @@ impl Build {
     /// attempt, and only after that learns what its executor is.
     pub fn expand_image_and_services(&mut self) {
         let variables = self.all_variables().clone();
+        self.environment.take();
         let image_and_services =
             std::iter::once(&mut self.payload.image).chain(self.payload.services.iter_mut());
         for image in image_and_services {
@@ -486,6 +491,14 @@ impl Build {
     /// Prefixes of tokens the job log must not show, as GitLab sent them.
     pub fn token_mask_prefixes(&self) -> Vec<String> {
         self.payload.features.token_mask_prefixes.to_vec()
+    }
+
+    /// Keeps the environment entries as long as the variables they are made of.
+    pub(super) fn cached_environment(
+        &self,
+        make: impl FnOnce() -> Vec<(String, String)>,
+    ) -> &[(String, String)] {
+        self.environment.get_or_init(make)
     }
 
     /// How long the job may take from after its preparation began.

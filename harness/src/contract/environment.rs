@@ -27,21 +27,23 @@ struct JobService<'a> {
 
 impl Build {
     /// The `CUSTOM_ENV_…` entries in the runner's order, `CUSTOM_ENV_CI_JOB_SERVICES` last (B6, I1). A name may occur
-    /// more than once.
-    pub fn custom_environment(&self) -> Vec<(String, String)> {
-        let variables = self.all_variables();
-        let mut entries = Vec::with_capacity(variables.len() + 1);
-        for variable in variables {
+    /// more than once. Cached like [`all_variables`](Self::all_variables).
+    pub fn custom_environment(&self) -> &[(String, String)] {
+        self.cached_environment(|| {
+            let variables = self.all_variables();
+            let mut entries = Vec::with_capacity(variables.len() + 1);
+            for variable in variables {
+                entries.push((
+                    format!("{CUSTOM_ENV_PREFIX}{}", variable.key),
+                    variable.value.clone(),
+                ));
+            }
             entries.push((
-                format!("{CUSTOM_ENV_PREFIX}{}", variable.key),
-                variable.value.clone(),
+                format!("{CUSTOM_ENV_PREFIX}CI_JOB_SERVICES"),
+                self.job_services(),
             ));
-        }
-        entries.push((
-            format!("{CUSTOM_ENV_PREFIX}CI_JOB_SERVICES"),
-            self.job_services(),
-        ));
-        entries
+            entries
+        })
     }
 
     /// The value of `CI_JOB_SERVICES`: JSON, or nothing if there are no services (I1).

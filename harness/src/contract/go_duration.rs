@@ -1,6 +1,6 @@
 //! Go durations as the runner reads them in `config.toml` and job variables, and as it prints them (D7, E9, E10).
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 /// A Go `time.Duration`: signed nanoseconds, about ±292 years.
@@ -17,7 +17,7 @@ impl GoDuration {
 
     /// `time.ParseDuration`; the error is Go's text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let invalid = || format!("time: invalid duration {}", super::go_text::quote(text));
+        let invalid = || format!("time: invalid duration {}", quote_bytes(text));
         let (negative, unsigned) = match text.as_bytes().first() {
             Some(b'-') => (true, &text[1..]),
             Some(b'+') => (false, &text[1..]),
@@ -61,7 +61,7 @@ impl From<Duration> for GoDuration {
 
 /// One number with its unit: nanoseconds and what follows. Fractions below a nanosecond are cut.
 fn parse_part<'a>(rest: &'a str, whole: &str) -> Result<(u64, &'a str), String> {
-    let quoted = super::go_text::quote(whole);
+    let quoted = quote_bytes(whole);
     let invalid = || format!("time: invalid duration {quoted}");
     let integer_end = rest.bytes().take_while(u8::is_ascii_digit).count();
     let after_integer = &rest[integer_end..];
@@ -91,7 +91,7 @@ fn parse_part<'a>(rest: &'a str, whole: &str) -> Result<(u64, &'a str), String> 
     let scale = unit_nanoseconds(unit).ok_or_else(|| {
         format!(
             "time: unknown unit {} in duration {quoted}",
-            super::go_text::quote(unit)
+            quote_bytes(unit)
         )
     })?;
     let nanoseconds = integer
@@ -100,6 +100,22 @@ fn parse_part<'a>(rest: &'a str, whole: &str) -> Result<(u64, &'a str), String> 
         .filter(|value| *value <= 1 << 63)
         .ok_or_else(invalid)?;
     Ok((nanoseconds, &after_number[unit_end..]))
+}
+
+/// The quoting of Go's package `time`, which writes all that is not ASCII as bytes.
+fn quote_bytes(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            b' '..0x80 => quoted.push(char::from(byte)),
+            _ => {
+                let _ = write!(quoted, "\\x{byte:02x}");
+            }
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 fn unit_nanoseconds(unit: &str) -> Option<u64> {

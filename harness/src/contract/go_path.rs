@@ -66,7 +66,9 @@ pub fn relative(from: &str, to: &str) -> Result<String, String> {
     if base == target {
         return Ok(".".into());
     }
+    // Go drops a lone dot on either side before it compares.
     let base = if base == "." { String::new() } else { base };
+    let target = if target == "." { String::new() } else { target };
     let impossible = || format!("Rel: can't make {to} relative to {from}");
     if is_absolute(&base) != is_absolute(&target) {
         return Err(impossible());
@@ -125,6 +127,7 @@ mod tests {
         assert_eq!(relative("/b/c", "/b/d").unwrap(), "../d");
         assert_eq!(relative("/b", "/").unwrap(), "..");
         assert_eq!(relative("b", "b/c").unwrap(), "c");
+        assert_eq!(relative("a", "").unwrap(), "..");
         assert_eq!(relative(".", "b").unwrap(), "b");
         assert!(relative("/b", "c").is_err());
         assert!(relative("../b", "c").is_err());

@@ -26,7 +26,9 @@ pub struct GoUrl {
 impl GoUrl {
     /// `url.Parse`; the error is Go's text for the common mistakes.
     pub fn parse(text: &str) -> Result<Self, String> {
-        Self::parse_parts(text).map_err(|reason| format!("parse {}: {reason}", quote(text)))
+        let without_fragment = text.split_once('#').map_or(text, |(before, _)| before);
+        Self::parse_parts(text)
+            .map_err(|reason| format!("parse {}: {reason}", quote(without_fragment)))
     }
 
     fn parse_parts(text: &str) -> Result<Self, String> {
@@ -91,6 +93,9 @@ impl GoUrl {
                 "invalid character {} in host name",
                 quote(&character.to_string())
             ));
+        }
+        if let Some(escape) = ascii_escape(host) {
+            return Err(format!("invalid URL escape {}", quote(escape)));
         }
         if let Some((_, port)) = host.rsplit_once(':')
             && !host.ends_with(']')
@@ -163,7 +168,9 @@ impl std::fmt::Display for GoUrl {
             if let Some(user) = &self.user {
                 write!(formatter, "{user}@")?;
             }
-            formatter.write_str(&self.host)?;
+            formatter.write_str(&encode(&self.host, |byte| {
+                b"!$&'()*+,;=:[]<>\"%".contains(&byte)
+            }))?;
             if !self.path.is_empty() && !self.path.starts_with('/') && !self.host.is_empty() {
                 formatter.write_str("/")?;
             }
@@ -188,6 +195,18 @@ fn split_scheme(text: &str) -> Result<(&str, &str), String> {
         }
     }
     Ok(("", text))
+}
+
+/// The first percent-escape of a host that Go refuses: it allows only those of bytes that are not ASCII.
+fn ascii_escape(host: &str) -> Option<&str> {
+    host.match_indices('%').find_map(|(start, _)| {
+        let digits = host.get(start + 1..start + 3);
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte {
+            Some(0x80..) => None,
+            _ => Some(host.get(start..start + 3).unwrap_or(&host[start..])),
+        }
+    })
 }
 
 /// Percent-decoding; invalid UTF-8 becomes U+FFFD.
@@ -242,6 +261,9 @@ fn is_allowed_in_path(byte: u8) -> bool {
 
 /// A fragment with its `#` as Go writes it back.
 fn normalised_fragment(text: &str) -> Result<String, String> {
+    if text == "#" {
+        return Ok(String::new());
+    }
     let decoded = decode(text)?;
     if text
         .bytes()

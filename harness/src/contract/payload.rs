@@ -179,6 +179,29 @@ pub struct Image {
     pub executor_options: ExecutorOptions,
 }
 
+impl ExecutorOptions {
+    /// Why the runner refuses these options; empty if it does not.
+    fn refusals(&self) -> Vec<String> {
+        let levels = [
+            (&self.unknown, "executor_opts", "docker kubernetes"),
+            (&self.docker.unknown, "docker executor", "platform user"),
+            (&self.kubernetes.unknown, "kubernetes executor", "user"),
+        ];
+        let refused = levels
+            .into_iter()
+            .filter(|(unknown, ..)| !unknown.is_empty());
+        refused
+            .map(|(unknown, executor, supported)| {
+                let names: Vec<&str> = unknown.keys().map(String::as_str).collect();
+                format!(
+                    "Unsupported \"image\" options [{}] for \"{executor}\"; supported options are [{supported}]",
+                    names.join(" ")
+                )
+            })
+            .collect()
+    }
+}
+
 impl Image {
     /// The aliases one by one.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
@@ -211,6 +234,9 @@ pub struct ExecutorOptions {
     pub docker: DockerOptions,
     /// For the kubernetes executor.
     pub kubernetes: KubernetesOptions,
+    /// Options this runner does not know; they make it refuse the job (A9).
+    #[serde(flatten, skip_serializing)]
+    pub unknown: Map<String, Value>,
 }
 
 /// `executor_opts.docker`
@@ -222,6 +248,9 @@ pub struct DockerOptions {
     /// User.
     #[serde(deserialize_with = "text_or_number")]
     pub user: String,
+    /// Options this runner does not know; they make it refuse the job (A9).
+    #[serde(flatten, skip_serializing)]
+    pub unknown: Map<String, Value>,
 }
 
 /// `executor_opts.kubernetes`
@@ -231,6 +260,9 @@ pub struct KubernetesOptions {
     /// User.
     #[serde(deserialize_with = "text_or_number")]
     pub user: String,
+    /// Options this runner does not know; they make it refuse the job (A9).
+    #[serde(flatten, skip_serializing)]
+    pub unknown: Map<String, Value>,
 }
 
 /// One entry of `artifacts`.
@@ -407,9 +439,24 @@ impl JobPayload {
         json
     }
 
+    /// Why the runner refuses the job before any call, one reason per line: options of images it does not know, a bad
+    /// mixture of `run:` and `script:` (A9). `run:` jobs are rewritten by this (A10).
+    pub fn prepare_request(&mut self) -> Result<(), String> {
+        let images = std::iter::once(&self.image).chain(self.services.iter());
+        let mut reasons: Vec<String> = images
+            .flat_map(|image| image.executor_options.refusals())
+            .collect();
+        reasons.extend(self.apply_run_keyword().err());
+        if reasons.is_empty() {
+            Ok(())
+        } else {
+            Err(reasons.join("\n"))
+        }
+    }
+
     /// Turns a job with the `run:` keyword into a script step (A10). The error is the runner's; such a job is never
     /// started (A9).
-    pub fn apply_run_keyword(&mut self) -> Result<(), String> {
+    fn apply_run_keyword(&mut self) -> Result<(), String> {
         if self.run.is_empty() {
             return Ok(());
         }
@@ -546,6 +593,20 @@ mod tests {
         job.apply_run_keyword().unwrap();
         assert_eq!(&*job.steps[0].script, ["step-runner ci"]);
         assert_eq!(job.variables[0].value, r#"[{"name":"a\u003cb"}]"#);
+    }
+
+    #[test]
+    fn unknown_image_options_are_refused() {
+        let mut job = JobPayload::parse(
+            r#"{"image":{"executor_opts":{"docker":{"user":1,"foo":2},"vm":{}}}}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            job.prepare_request().unwrap_err(),
+            "Unsupported \"image\" options [vm] for \"executor_opts\"; supported options are [docker kubernetes]\n\
+             Unsupported \"image\" options [foo] for \"docker executor\"; supported options are [platform user]"
+        );
+        assert!(!job.response_json().contains("foo"));
     }
 
     #[test]

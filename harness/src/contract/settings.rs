@@ -1,11 +1,12 @@
 //! What a job's variables make the runner do: git, attempts, debugging, feature flags, each with the runner's words for
 //! a value it does not understand (E6, E12, E18).
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use super::feature_flags::FeatureFlags;
 use super::go_text::{parse_bool, parse_int, quote};
-use super::variables::Variables;
+use super::variables::{Variable, Variables};
 
 /// `GIT_STRATEGY`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -144,10 +145,7 @@ pub struct SettingsContext<'a> {
 impl Settings {
     /// Reads the settings. `variables` are expanded and begin with the feature flags at their defaults.
     pub fn resolve(variables: &Variables, context: SettingsContext<'_>) -> Self {
-        let mut reader = Reader {
-            variables,
-            errors: Vec::new(),
-        };
+        let mut reader = Reader::new(variables);
         let mut debug_services = reader.boolean("CI_DEBUG_SERVICES", false);
         let mut debug_trace = reader.boolean("CI_DEBUG_TRACE", false);
         let git = reader.git(context);
@@ -206,10 +204,31 @@ const ATTEMPTS_MAX: u32 = 10;
 /// Reads variables and collects what is wrong with them.
 struct Reader<'a> {
     variables: &'a Variables,
+    // About eighty names are looked up among as many variables: too many for a search each.
+    last_by_name: HashMap<&'a str, &'a Variable>,
     errors: Vec<String>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(variables: &'a Variables) -> Self {
+        let last_by_name = variables
+            .iter()
+            .map(|variable| (variable.key.as_str(), variable))
+            .collect();
+        Self {
+            variables,
+            last_by_name,
+            errors: Vec::new(),
+        }
+    }
+
+    /// The value of a variable, for a file variable its content.
+    fn value(&self, name: &str) -> &'a str {
+        self.last_by_name
+            .get(name)
+            .map_or("", |variable| &variable.value)
+    }
+
     fn git(&mut self, context: SettingsContext<'_>) -> GitSettings {
         let default_strategy = if context.allow_git_fetch {
             GitStrategy::Fetch
@@ -217,11 +236,11 @@ impl Reader<'_> {
             GitStrategy::Clone
         };
         GitSettings {
-            clone_path: self.variables.value("GIT_CLONE_PATH").to_owned(),
+            clone_path: self.value("GIT_CLONE_PATH").to_owned(),
             strategy: self.strategy(default_strategy),
             checkout: self.boolean("GIT_CHECKOUT", true),
             submodule_strategy: self.submodule_strategy(),
-            submodule_paths: words(self.variables.value("GIT_SUBMODULE_PATHS")),
+            submodule_paths: words(self.value("GIT_SUBMODULE_PATHS")),
             submodule_depth: self.integer("GIT_SUBMODULE_DEPTH", context.depth),
             clean_flags: self.flag_words("GIT_CLEAN_FLAGS", &["-ffdx"]),
             clone_extra_flags: self.flag_words("GIT_CLONE_EXTRA_FLAGS", &[]),
@@ -233,7 +252,7 @@ impl Reader<'_> {
     }
 
     fn strategy(&mut self, default: GitStrategy) -> GitStrategy {
-        let word = self.variables.value("GIT_STRATEGY");
+        let word = self.value("GIT_STRATEGY");
         if word.is_empty() {
             return default;
         }
@@ -248,7 +267,7 @@ impl Reader<'_> {
     }
 
     fn submodule_strategy(&mut self) -> SubmoduleStrategy {
-        match self.variables.value("GIT_SUBMODULE_STRATEGY") {
+        match self.value("GIT_SUBMODULE_STRATEGY") {
             "" | "none" => SubmoduleStrategy::None,
             "normal" => SubmoduleStrategy::Normal,
             "recursive" => SubmoduleStrategy::Recursive,
@@ -263,7 +282,7 @@ impl Reader<'_> {
     }
 
     fn boolean(&mut self, name: &str, default: bool) -> bool {
-        let text = self.variables.value(name);
+        let text = self.value(name);
         if text.is_empty() {
             return default;
         }
@@ -277,7 +296,7 @@ impl Reader<'_> {
     }
 
     fn integer(&mut self, name: &str, default: i64) -> i64 {
-        let text = self.variables.value(name);
+        let text = self.value(name);
         if text.is_empty() {
             return default;
         }
@@ -291,7 +310,7 @@ impl Reader<'_> {
     }
 
     fn flag_words(&self, name: &str, default: &[&str]) -> Vec<String> {
-        match self.variables.value(name) {
+        match self.value(name) {
             "" => default.iter().map(|&word| word.to_owned()).collect(),
             "none" => Vec::new(),
             text => words(text),
@@ -344,7 +363,11 @@ impl Reader<'_> {
                 flags.set(name, *value);
                 continue;
             }
-            let text = self.variables.get(name);
+            let text = match self.last_by_name.get(name) {
+                Some(variable) if variable.file => Cow::Owned(self.variables.get(name)),
+                Some(variable) => Cow::Borrowed(variable.value.as_str()),
+                None => Cow::Borrowed(""),
+            };
             match parse_bool(&text) {
                 Some(value) => flags.set(name, value),
                 None => self.errors.push(format!(

@@ -119,7 +119,24 @@ impl Variables {
     /// All values with their references replaced once; raw variables stay (B8).
     #[must_use]
     pub fn expand(&self) -> Self {
-        self.expand_with(self)
+        self.clone().into_expanded()
+    }
+
+    /// Like [`expand`](Self::expand), without a copy of what stays as it is.
+    #[must_use]
+    pub fn into_expanded(mut self) -> Self {
+        let needs_expansion = |variable: &Variable| !variable.raw && variable.value.contains('$');
+        let expanded: Vec<(usize, String)> = self
+            .0
+            .iter()
+            .enumerate()
+            .filter(|(_, variable)| needs_expansion(variable))
+            .map(|(index, variable)| (index, self.expand_value(&variable.value)))
+            .collect();
+        for (index, value) in expanded {
+            self.0[index].value = value;
+        }
+        self
     }
 
     /// Like [`expand`](Self::expand), with the values of `source`.
