@@ -16,6 +16,9 @@ use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite};
 use super::report_target::{self, OpenTarget, ReportTarget};
 use super::{DriverArguments, ExpectedError, Output, progress, signals};
 
+/// Cases run at once for each processor: a case waits for timeouts far longer than it computes.
+const CASES_PER_PROCESSOR: usize = 3;
+
 /// Arguments of the default command.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -38,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "NUMBER", help_heading = "Running")]
     seed: Option<u64>,
 
-    /// How many cases to run at once; the number of processors if not given
+    /// How many cases to run at once; three for each processor if not given
     #[arg(long, short, value_name = "NUMBER", value_parser = jobs, help_heading = "Running")]
     jobs: Option<usize>,
 
@@ -151,12 +154,12 @@ impl Arguments {
             return Err(ExpectedError::NothingSelected);
         }
         let seed = self.seed.or(defaults.seed).unwrap_or(SEED_DEFAULT);
-        let processors = available_parallelism().map_or(1, usize::from);
+        let at_once = CASES_PER_PROCESSOR * available_parallelism().map_or(1, usize::from);
         Ok(RunOptions {
             cases: selected.cases,
             checks: selected.checks,
             seed,
-            jobs: self.jobs.or(defaults.jobs).unwrap_or(processors),
+            jobs: self.jobs.or(defaults.jobs).unwrap_or(at_once),
             strict: self.strict || defaults.strict,
             reproduce: self.typed(driver, seed),
             interruption,
