@@ -26,11 +26,11 @@ use super::{Progress, RunError, RunOptions, missing_tool_in};
 const NOMINAL_CASE: &str = "job/every-stage";
 /// How long the calls of the nominal job are thought to take before anything is known: first short, so that a driver
 /// that hangs costs little, then long enough for a driver that boots a machine.
-const CALIBRATION_GUESSES: [Duration; 2] = [Duration::ZERO, Duration::from_secs(60)];
+const CALIBRATION_GUESSES: [Duration; 2] = [Duration::ZERO, Duration::from_mins(1)];
 /// A case may take this many times its estimate, and at least [`CASE_BUDGET_MIN`], before everything is killed.
 const CASE_BUDGET_FACTOR: u32 = 4;
 /// Least time for a case.
-const CASE_BUDGET_MIN: Duration = Duration::from_secs(120);
+const CASE_BUDGET_MIN: Duration = Duration::from_mins(2);
 
 /// What all cases of a run share.
 struct Run<'run> {
