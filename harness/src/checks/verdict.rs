@@ -141,6 +141,36 @@ pub fn judge(runs: &[(&Case, &CaseResult)], checks: &[&'static Check]) -> Verdic
         }
         cases.push(verdict);
     }
+    Verdict {
+        checks: verdicts,
+        cases,
+        findings: in_order(findings),
+    }
+}
+
+/// The verdict of a run from the verdicts of its cases, each judged by itself. So a trace need not be kept until the last
+/// case is done.
+pub fn merge(verdicts: impl IntoIterator<Item = Verdict>, checks: &[&'static Check]) -> Verdict {
+    let mut merged = judge(&[], checks);
+    let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
+    for verdict in verdicts {
+        merged.cases.extend(verdict.cases);
+        for of_case in verdict.checks {
+            let same = |known: &&mut CheckVerdict| known.check.id == of_case.check.id;
+            if let Some(known) = merged.checks.iter_mut().find(same) {
+                known.status = known.status.max(of_case.status);
+                known.cases += of_case.cases;
+            }
+        }
+        for finding in verdict.findings {
+            enter(&mut findings, finding);
+        }
+    }
+    merged.findings = in_order(findings);
+    merged
+}
+
+fn in_order(findings: BTreeMap<String, Finding>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = findings.into_values().collect();
     findings.sort_by_key(|finding| {
         (
@@ -150,11 +180,7 @@ pub fn judge(runs: &[(&Case, &CaseResult)], checks: &[&'static Check]) -> Verdic
             finding.stage.clone(),
         )
     });
-    Verdict {
-        checks: verdicts,
-        cases,
-        findings,
-    }
+    findings
 }
 
 /// The case is not reserved for other checks.

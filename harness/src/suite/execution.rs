@@ -154,7 +154,6 @@ impl<'run> Run<'run> {
     fn all(&self, cases: Vec<Case>, progress: &mut dyn Progress) -> Vec<CaseRun> {
         let count = cases.len();
         let queue = Mutex::new(VecDeque::from(cases));
-        let checks = selected_checks(self.options);
         let mut results = Vec::with_capacity(count);
         std::thread::scope(|scope| {
             let (sender, receiver) = channel();
@@ -165,7 +164,7 @@ impl<'run> Run<'run> {
             }
             drop(sender);
             for result in receiver {
-                result.announce(&checks, self.options.strict, progress);
+                result.announce(self.options.strict, progress);
                 results.push(result);
             }
         });
@@ -188,18 +187,18 @@ impl<'run> Run<'run> {
     fn timed(&self, case: Case) -> CaseRun {
         let started = Instant::now();
         let result = self.run_case(&case);
-        CaseRun {
+        CaseRun::judge(
             case,
-            result,
-            duration: started.elapsed(),
-        }
+            &result,
+            started.elapsed(),
+            &selected_checks(self.options),
+        )
     }
 
     /// Cases that could not be judged on the busy machine are run once more, one at a time.
     fn again_alone(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
-        let checks = selected_checks(self.options);
         let doubtful: Vec<usize> = (0..results.len())
-            .filter(|index| results[*index].is_inconclusive(&checks))
+            .filter(|index| results[*index].is_inconclusive())
             .collect();
         if doubtful.is_empty() || self.options.interruption.signal().is_some() {
             return;

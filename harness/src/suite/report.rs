@@ -21,39 +21,50 @@ use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
 /// Runner versions the engine emulates.
 pub const PROFILE: &str = "19.4";
 
-/// One case that was run, or was to be.
+/// One case that was run, or was to be, and was judged: its trace is not kept.
 #[derive(Debug)]
 pub struct CaseRun {
     /// The case.
     pub case: Case,
-    /// What became of it.
-    pub result: verdict::CaseResult,
-    /// How long it took.
-    pub duration: Duration,
+    judged: verdict::Verdict,
+    duration: Duration,
+    calls: usize,
+    outcome: Option<CaseOutcome>,
+    leaks: Vec<Leak>,
 }
 
 impl CaseRun {
-    /// Whether the machine was too busy to judge it.
-    pub fn is_inconclusive(&self, checks: &[&'static Check]) -> bool {
-        let judged = verdict::judge(&[(&self.case, &self.result)], checks);
-        let status = |finding: &verdict::Finding| finding.status == verdict::Status::Inconclusive;
-        !judged.findings.is_empty() && judged.findings.iter().all(status)
-    }
-
-    fn trace(&self) -> Option<&Trace> {
-        match &self.result {
+    /// Judges what became of a case; `duration` is how long it took.
+    pub fn judge(
+        case: Case,
+        result: &verdict::CaseResult,
+        duration: Duration,
+        checks: &[&'static Check],
+    ) -> Self {
+        let judged = verdict::judge(&[(&case, result)], checks);
+        let trace = match result {
             verdict::CaseResult::Done(trace) => Some(trace),
             verdict::CaseResult::Skipped(_) | verdict::CaseResult::Failed(_) => None,
+        };
+        Self {
+            judged,
+            duration,
+            calls: trace.map_or(0, |trace| trace.calls.len()),
+            outcome: trace.and_then(|trace| case_outcome(trace)),
+            leaks: trace.map_or_else(Vec::new, |trace| leaks(&case.name, trace)),
+            case,
         }
     }
 
-    fn calls(&self) -> usize {
-        self.trace().map_or(0, |trace| trace.calls.len())
+    /// Whether the machine was too busy to judge it.
+    pub fn is_inconclusive(&self) -> bool {
+        let doubtful = |finding: &verdict::Finding| finding.status == verdict::Status::Inconclusive;
+        !self.judged.findings.is_empty() && self.judged.findings.iter().all(doubtful)
     }
 
-    /// Tells that the case is over, judged by itself.
-    pub fn announce(&self, checks: &[&'static Check], strict: bool, progress: &mut dyn Progress) {
-        let judged = verdict::judge(&[(&self.case, &self.result)], checks);
+    /// Tells that the case is over.
+    pub fn announce(&self, strict: bool, progress: &mut dyn Progress) {
+        let judged = &self.judged;
         let mut findings: Vec<&'static str> = Vec::new();
         for finding in &judged.findings {
             if !findings.contains(&finding.check.id) {
@@ -65,7 +76,7 @@ impl CaseRun {
                 name: &case.name,
                 status: case_status(case, &judged.findings, strict),
                 duration: self.duration,
-                calls: self.calls(),
+                calls: self.calls,
                 findings: &findings,
             });
             if let Some(reason) = &case.reason {
@@ -85,8 +96,7 @@ pub fn assemble(
 ) -> Report {
     // The same order in every run, however the cases were spread over workers.
     runs.sort_by(|a, b| a.case.name.cmp(&b.case.name));
-    let pairs: Vec<_> = runs.iter().map(|run| (&run.case, &run.result)).collect();
-    let judged = verdict::judge(&pairs, checks);
+    let judged = verdict::merge(runs.iter().map(|run| run.judged.clone()), checks);
     let findings: Vec<Finding> = judged
         .findings
         .iter()
@@ -99,8 +109,8 @@ pub fn assemble(
             name: case.name.clone(),
             status: case_status(case, &judged.findings, options.strict),
             duration_ms: milliseconds(run.duration),
-            calls: run.calls(),
-            outcome: run.trace().and_then(case_outcome),
+            calls: run.calls,
+            outcome: run.outcome.clone(),
         })
         .collect();
     let verdict = overall(&findings, &cases, options.strict);
@@ -131,7 +141,7 @@ pub fn assemble(
         checks: judged.checks.iter().map(check_result).collect(),
         findings,
         cases,
-        leaks: runs.iter().flat_map(leaks).collect(),
+        leaks: runs.into_iter().flat_map(|run| run.leaks).collect(),
         notes: notes.chain(reasons).collect(),
     }
 }
@@ -233,10 +243,7 @@ fn summary(cases: &[CaseResult]) -> Summary {
     }
 }
 
-fn leaks(run: &CaseRun) -> Vec<Leak> {
-    let Some(trace) = run.trace() else {
-        return Vec::new();
-    };
+fn leaks(case: &str, trace: &Trace) -> Vec<Leak> {
     let origin = |call: Option<CallIndex>| {
         let record = trace.calls.get(call?.0)?;
         Some(LeakOrigin {
@@ -248,13 +255,13 @@ fn leaks(run: &CaseRun) -> Vec<Leak> {
         category: Category::LeakProcess,
         what: process.command.clone(),
         made_by: origin(process.made_by),
-        case: run.case.name.clone(),
+        case: case.to_owned(),
     });
     let files = trace.left_files.iter().map(|file| Leak {
         category: Category::LeakFile,
         what: file.path.display().to_string(),
         made_by: origin(file.made_by),
-        case: run.case.name.clone(),
+        case: case.to_owned(),
     });
     processes.chain(files).collect()
 }

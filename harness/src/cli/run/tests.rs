@@ -96,19 +96,17 @@ impl Suite for Scripted {
         progress.started(options.cases.len());
         let mut runs = Vec::new();
         for name in &options.cases {
-            let run = CaseRun {
-                case: Case {
-                    name: name.clone(),
-                    about: String::new(),
-                    jobs: Vec::new(),
-                    order: JobOrder::Sequential,
-                    only_checks: Vec::new(),
-                    estimate: Duration::ZERO,
-                },
-                result: CaseResult::Done(Box::default()),
-                duration: Duration::ZERO,
+            let case = Case {
+                name: name.clone(),
+                about: String::new(),
+                jobs: Vec::new(),
+                order: JobOrder::Sequential,
+                only_checks: Vec::new(),
+                estimate: Duration::ZERO,
             };
-            run.announce(self.checks(), options.strict, progress);
+            let result = CaseResult::Done(Box::default());
+            let run = CaseRun::judge(case, &result, Duration::ZERO, self.checks());
+            run.announce(options.strict, progress);
             runs.push(run);
         }
         let times = (SystemTime::UNIX_EPOCH, Duration::ZERO);

@@ -23,9 +23,9 @@ fn driver() -> Driver {
     }
 }
 
-fn run(name: &str, result: verdict::CaseResult) -> CaseRun {
-    CaseRun {
-        case: Case {
+fn run(name: &str, result: verdict::CaseResult) -> (Case, verdict::CaseResult) {
+    (
+        Case {
             name: name.into(),
             about: String::new(),
             jobs: Vec::new(),
@@ -34,8 +34,7 @@ fn run(name: &str, result: verdict::CaseResult) -> CaseRun {
             estimate: Duration::ZERO,
         },
         result,
-        duration: Duration::from_millis(5),
-    }
+    )
 }
 
 fn done() -> verdict::CaseResult {
@@ -83,7 +82,11 @@ static ADVICE: Check = check("c/advice", checks::Level::Should, |_, _| {
     Some(vec![deviation(false)])
 });
 
-fn report_of(checks: &[&'static Check], strict: bool, runs: Vec<CaseRun>) -> Report {
+fn report_of(
+    checks: &[&'static Check],
+    strict: bool,
+    runs: Vec<(Case, verdict::CaseResult)>,
+) -> Report {
     let options = RunOptions {
         cases: Vec::new(),
         checks: Vec::new(),
@@ -93,6 +96,11 @@ fn report_of(checks: &[&'static Check], strict: bool, runs: Vec<CaseRun>) -> Rep
         reproduce: "driver-conformance ./driver".into(),
         interruption: Interruption::default(),
     };
+    let took = Duration::from_millis(5);
+    let runs = runs
+        .into_iter()
+        .map(|(case, result)| CaseRun::judge(case, &result, took, checks))
+        .collect();
     let times = (SystemTime::UNIX_EPOCH, Duration::from_millis(9));
     assemble(&driver(), &options, checks, runs, times)
 }
