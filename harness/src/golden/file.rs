@@ -362,7 +362,11 @@ fn parse_written_file(value: &Value) -> Option<InjectedAction> {
         None => path,
     };
     let is_program = text(1, "content").is_none_or(|content| content.starts_with("#!"));
-    let file = if is_program { ProgramFile::Driver } else { ProgramFile::NotAProgram };
+    let file = if is_program {
+        ProgramFile::Driver
+    } else {
+        ProgramFile::NotAProgram
+    };
     Some(InjectedAction::WriteProgram { path, file })
 }
 
