@@ -1,5 +1,6 @@
 //! `emulate`: feeds golden traces to the simulated runner.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -94,7 +95,7 @@ fn verdict(scenario: &str, comparison: &Comparison, verbose: bool) -> String {
     );
     for difference in &comparison.differences {
         for line in difference.to_string().lines() {
-            text.push_str(&format!("  {line}\n"));
+            let _ = writeln!(text, "  {line}");
         }
     }
     if verbose {
@@ -103,7 +104,7 @@ fn verdict(scenario: &str, comparison: &Comparison, verbose: bool) -> String {
             .iter()
             .chain(&comparison.runner_log_differences);
         for line in lines.take(LOG_LINES_MAX) {
-            text.push_str(&format!("    {}\n", line.escape_debug()));
+            let _ = writeln!(text, "    {}", line.escape_debug());
         }
     }
     text

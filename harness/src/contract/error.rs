@@ -154,6 +154,6 @@ pub fn cause_message(cause: Cause) -> String {
     };
     format!(
         "{what}: exceeded timeout of {}",
-        super::go_duration::GoDuration::from(length).to_string()
+        super::go_duration::GoDuration::from(length)
     )
 }

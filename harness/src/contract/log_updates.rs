@@ -9,14 +9,14 @@ use super::moment::Moment;
 /// Interval until GitLab asks for another one (K).
 pub const UPDATE_INTERVAL_DEFAULT: Duration = Duration::from_secs(3);
 /// Longest interval GitLab may ask for (K).
-const UPDATE_INTERVAL_MAX: Duration = Duration::from_secs(15 * 60);
+const UPDATE_INTERVAL_MAX: Duration = Duration::from_mins(15);
 /// A silent job is touched when nothing was sent for longer than this (K).
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Tries of the final update (K).
 const FINAL_UPDATE_TRIES: u32 = 10;
 /// First pause between them; doubles up to an hour (K).
 const FINAL_UPDATE_PAUSE: Duration = Duration::from_secs(1);
-const FINAL_UPDATE_PAUSE_MAX: Duration = Duration::from_secs(3600);
+const FINAL_UPDATE_PAUSE_MAX: Duration = Duration::from_hours(1);
 /// Most bytes in one patch (K).
 const PATCH_BYTES_MAX: u64 = 1024 * 1024;
 

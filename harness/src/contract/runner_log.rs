@@ -1,5 +1,7 @@
 //! The runner's own log: text form of an entry (contract L).
 
+use std::fmt::Write as _;
+
 use super::job_log::ansi;
 use super::protocol::{RunnerLogEntry, RunnerLogLevel};
 
@@ -20,7 +22,7 @@ pub fn text_line(entry: &RunnerLogEntry) -> String {
     let mut fields: Vec<_> = entry.fields.iter().collect();
     fields.sort();
     for (key, value) in fields {
-        line.push_str(&format!(" {color}{key}{}={value}", ansi::RESET));
+        let _ = write!(line, " {color}{key}{}={value}", ansi::RESET);
     }
     line
 }

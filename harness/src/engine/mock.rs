@@ -184,7 +184,7 @@ enum Phase {
 struct Job {
     emulation: Box<dyn Emulation>,
     labeller: Labeller,
-    job_log_listener: Option<JobLogListener>,
+    log_listener: Option<JobLogListener>,
     board: StimulusBoard,
     phase: Phase,
     /// The emulation said `Finish`.
@@ -286,7 +286,7 @@ impl<'a> Engine<'a> {
             jobs.push(Job {
                 emulation: run.emulation,
                 labeller: run.labeller,
-                job_log_listener: run.job_log_listener,
+                log_listener: run.job_log_listener,
                 board: StimulusBoard::new(run.stimuli),
                 phase: Phase::Waiting,
                 finished: false,

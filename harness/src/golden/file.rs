@@ -391,15 +391,13 @@ fn without_lone_surrogates(text: &str) -> String {
             .ok()
             .filter(|byte| *byte >= 0x80);
         out.push_str(&rest[..at]);
-        match byte.and_then(|byte| char::from_u32(RAW_BYTE_BASE + u32::from(byte))) {
-            Some(stand_in) => {
-                out.push(stand_in);
-                rest = &rest[at + 6..];
-            }
-            None => {
-                out.push_str("\\udc");
-                rest = &rest[at + 4..];
-            }
+        let stand_in = byte.and_then(|byte| char::from_u32(RAW_BYTE_BASE + u32::from(byte)));
+        if let Some(stand_in) = stand_in {
+            out.push(stand_in);
+            rest = &rest[at + 6..];
+        } else {
+            out.push_str("\\udc");
+            rest = &rest[at + 4..];
         }
     }
     out.push_str(rest);

@@ -3,7 +3,7 @@
 use super::replay::{Names, SYSTEM_ID};
 
 /// A job log with time stamps, section times and process ids replaced.
-pub fn job_log(log: &str, names: &Names) -> String {
+pub(super) fn job_log(log: &str, names: &Names) -> String {
     let lines: Vec<String> = log
         .split('\n')
         .map(|line| job_log_line(line, names))
@@ -28,7 +28,7 @@ fn is_stamp(text: &str) -> bool {
 }
 
 /// A runner-log line with durations and process ids replaced.
-pub fn runner_log_line(line: &str, names: &Names) -> String {
+pub(super) fn runner_log_line(line: &str, names: &Names) -> String {
     let line = replace_after(line, "duration_s\u{1b}[0;m=", "<D>", |character| {
         character.is_ascii_digit() || matches!(character, '.' | 'e' | '-')
     });

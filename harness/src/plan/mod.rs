@@ -147,7 +147,7 @@ mod tests {
         let case = calibration_case(&defaults).expect("it is one of the scenarios");
         assert!(case.jobs[0].stimuli.is_empty());
         let custom = case.jobs[0].runner.custom.clone().unwrap_or_default();
-        assert!(custom.prepare_exec_timeout() >= Duration::from_secs(300));
+        assert!(custom.prepare_exec_timeout() >= Duration::from_mins(5));
     }
 
     #[test]

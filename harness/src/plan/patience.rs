@@ -37,9 +37,9 @@ impl Calibration {
     /// Before anything is known of a driver: times that suit one that starts virtual machines. For the calibration itself.
     pub const UNKNOWN: Self = Self {
         config: Duration::from_secs(12),
-        prepare: Duration::from_secs(120),
+        prepare: Duration::from_mins(2),
         run: Duration::from_secs(30),
-        cleanup: Duration::from_secs(60),
+        cleanup: Duration::from_mins(1),
     };
 
     /// The longest call of each program in a job that nothing happened to.

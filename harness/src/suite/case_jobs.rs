@@ -23,7 +23,7 @@ const PACE_DIVISOR: u32 = 100;
 
 /// What makes the same case different in two runs.
 #[derive(Debug, Clone)]
-pub struct CaseContext<'run> {
+pub(super) struct CaseContext<'run> {
     /// Seed of everything drawn.
     pub seed: u64,
     /// Whether directories of the harness take the place of an empty `builds_dir` and `cache_dir`.
@@ -35,7 +35,7 @@ pub struct CaseContext<'run> {
 }
 
 /// The jobs of a case, ready for the mock engine. Fails with the reason if a payload makes no sense.
-pub fn job_runs(
+pub(super) fn job_runs(
     case: &Case,
     context: &CaseContext<'_>,
     directories: &CaseDirectories,

@@ -21,12 +21,12 @@ const SERVER: &str = "https://gitlab.example.com";
 const COMMIT: &str = "1ecfd275763eff1d6b4844ea3168962458c9f27a";
 
 /// The token of a job: unlike any other text, so that it can be looked for.
-pub fn job_token(job_id: u64) -> String {
+pub(super) fn job_token(job_id: u64) -> String {
     format!("glcbt-64_conformance{job_id}")
 }
 
 /// The payload of one job of a case.
-pub fn payload(job: &CaseJob) -> Value {
+pub(super) fn payload(job: &CaseJob) -> Value {
     let shape = match &job.sequence {
         Sequence::Job(shape) => shape.clone(),
         Sequence::Calls(_) => every_stage(),

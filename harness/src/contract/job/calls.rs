@@ -193,7 +193,7 @@ impl Job {
             &self.attempt.exit_code_file().to_string_lossy(),
             &self.attempt.response_file().to_string_lossy(),
             &self.attempt.job_env,
-            &self.build.custom_environment(),
+            self.build.custom_environment(),
         )
     }
 
@@ -347,8 +347,11 @@ impl Job {
     /// Moves the termination protocol of all calls on.
     pub(super) fn poll_calls(&mut self) -> bool {
         let ids: Vec<CallId> = self.calls.keys().copied().collect();
-        ids.into_iter()
-            .fold(false, |moved, id| self.poll_call(id) || moved)
+        let mut moved = false;
+        for id in ids {
+            moved |= self.poll_call(id);
+        }
+        moved
     }
 
     fn poll_call(&mut self, id: CallId) -> bool {

@@ -7,19 +7,19 @@ use super::super::stage::Stage;
 pub(super) fn log_fields(build: &Build) -> Vec<(String, String)> {
     let info = &build.payload().job_info;
     let mut fields = vec![
-        field("job", build.payload().id),
-        field("pipeline_id", info.pipeline_id),
-        field("project", info.project_id),
+        field("job", &build.payload().id),
+        field("pipeline_id", &info.pipeline_id),
+        field("project", &info.project_id),
         field("project_full_path", &info.project_full_path),
-        field("namespace_id", info.namespace_id),
-        field("root_namespace_id", info.root_namespace_id),
-        field("organization_id", info.organization_id),
-        field("gitlab_user_id", info.user_id),
-        field("runner", build.short_token()),
+        field("namespace_id", &info.namespace_id),
+        field("root_namespace_id", &info.root_namespace_id),
+        field("organization_id", &info.organization_id),
+        field("gitlab_user_id", &info.user_id),
+        field("runner", &build.short_token()),
         field("runner_name", &build.runner().name),
     ];
     if let Some(user) = info.scoped_user_id {
-        fields.push(field("gitlab_scoped_user_id", user));
+        fields.push(field("gitlab_scoped_user_id", &user));
     }
     if !build.hostname().is_empty() {
         fields.push(field("name", build.hostname()));
@@ -27,7 +27,7 @@ pub(super) fn log_fields(build: &Build) -> Vec<(String, String)> {
     fields
 }
 
-fn field(key: &str, value: impl ToString) -> (String, String) {
+fn field(key: &str, value: &(impl ToString + ?Sized)) -> (String, String) {
     (key.to_owned(), value.to_string())
 }
 
@@ -38,10 +38,10 @@ pub(super) fn processing_fields(build: &Build) -> Vec<(String, String)> {
     fields.retain(|(key, _)| key != "name");
     fields.extend([
         field("runner_uuid", &build.payload().runner_info.uuid),
-        field("repo_url", clean_repository_url(build)),
-        field("time_in_queue_seconds", info.time_in_queue_seconds),
-        field("queue_size", info.queue_size),
-        field("queue_depth", info.queue_depth),
+        field("repo_url", &clean_repository_url(build)),
+        field("time_in_queue_seconds", &info.time_in_queue_seconds),
+        field("queue_size", &info.queue_size),
+        field("queue_depth", &info.queue_depth),
     ]);
     fields
 }

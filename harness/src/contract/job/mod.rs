@@ -36,7 +36,7 @@ pub use sequence::{CallSequence, SequenceCall};
 use supervisor::Supervisor;
 
 /// How long the runner waits for the run phase to end after an abort, a job timeout or a signal (K, H6).
-pub const RUN_PHASE_WAIT: Duration = Duration::from_secs(300);
+pub const RUN_PHASE_WAIT: Duration = Duration::from_mins(5);
 
 /// Factors on the runner's own times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub struct Job {
     probes: Option<Box<dyn ProbeScripts>>,
 
     contexts: Contexts,
-    job_context: ContextId,
+    context: ContextId,
     prepare_context: ContextId,
     cancel_target: Option<ContextId>,
     abort_target: Option<ContextId>,
@@ -145,7 +145,7 @@ impl Job {
             names: inputs.names,
             probes: inputs.probes,
             contexts,
-            job_context: background,
+            context: background,
             prepare_context: background,
             cancel_target: None,
             abort_target: None,

@@ -11,9 +11,9 @@ use super::super::stage::{Program, Stage};
 use super::{Job, facts};
 
 /// Longest `after_script` unless the job says otherwise (E11).
-const AFTER_SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
+const AFTER_SCRIPT_TIMEOUT: Duration = Duration::from_mins(5);
 /// Pauses between stage attempts with `FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY`: first and longest (K).
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(300));
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(5));
 /// The same without the flag (K).
 const BACKOFF_WITHOUT_FLAG: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 
@@ -39,7 +39,7 @@ enum Step {
     NotBegun,
     PrepareScript,
     Attempts(Attempts),
-    UserStep(usize),
+    User(usize),
     AfterScript,
     Archive,
     Upload,
@@ -160,7 +160,7 @@ impl Job {
                 };
                 self.start_stage(stage, attempts.context);
             }
-            Step::UserStep(index) => self.start_user_step(index),
+            Step::User(index) => self.start_user_step(index),
             Step::AfterScript => self.start_after_script(),
             Step::Archive => {
                 let stage = if self.run.error.is_none() {
@@ -240,8 +240,8 @@ impl Job {
         match self.run.step.clone() {
             Step::PrepareScript => self.prepare_script_ended(result),
             Step::Attempts(attempts) => self.attempt_ended(attempts, result),
-            Step::UserStep(index) => match result {
-                Ok(()) => self.run.step = Step::UserStep(index + 1),
+            Step::User(index) => match result {
+                Ok(()) => self.run.step = Step::User(index + 1),
                 Err(error) => self.user_steps_ended(Err(error)),
             },
             Step::AfterScript => self.after_script_ended(result),
@@ -376,7 +376,7 @@ impl Job {
         self.run.step = Step::Archive;
     }
 
-    /// A prepare or get_sources timeout: no further stage at all (D7, E9).
+    /// A prepare or `get_sources` timeout: no further stage at all (D7, E9).
     fn end_at_once(&mut self, cause: Cause) {
         let error = JobError::build(cause_message(cause), FailureReason::JobExecutionTimeout, 0);
         self.end_run_phase(Err(error));
@@ -408,7 +408,7 @@ impl Job {
         for notice in facts::policy_notices(&self.build) {
             self.notice(&notice);
         }
-        self.run.step = Step::UserStep(0);
+        self.run.step = Step::User(0);
     }
 
     fn remaining_time(&self) -> Duration {

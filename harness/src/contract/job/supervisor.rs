@@ -54,14 +54,14 @@ impl Job {
         self.print_header();
         self.build.expand_image_and_services();
 
-        let parent = self.job_context;
+        let parent = self.context;
         let plain = Cause::Plain(ContextError::DeadlineExceeded);
         let timeout = self.build.job_timeout();
-        self.job_context = self
+        self.context = self
             .contexts
             .child_with_timeout(parent, self.now, timeout, plain);
-        self.cancel_target = Some(self.job_context);
-        self.abort_target = Some(self.job_context);
+        self.cancel_target = Some(self.context);
+        self.abort_target = Some(self.context);
 
         let errors = self.build.settings_errors();
         if !errors.is_empty() {
@@ -76,7 +76,7 @@ impl Job {
         let cause = Cause::PrepareTimeout(timeout);
         self.prepare_context =
             self.contexts
-                .child_with_timeout(self.job_context, self.now, timeout, cause);
+                .child_with_timeout(self.context, self.now, timeout, cause);
 
         self.section_start("prepare_executor");
         self.heading("Preparing the \"custom\" executor");
@@ -265,7 +265,7 @@ impl Job {
         self.section_end("prepare_executor");
         match result {
             Ok(()) => {
-                let run_context = self.contexts.child(self.job_context);
+                let run_context = self.contexts.child(self.context);
                 self.run = RunPhase::new(run_context);
                 self.run.begin();
                 self.supervisor = Supervisor::Running;
@@ -285,7 +285,7 @@ impl Job {
 
     /// Looks at what ends the run phase: the job's context, a runner signal, or its own end.
     fn watch_run_phase(&mut self) -> bool {
-        let context_over = self.contexts.cause(self.job_context);
+        let context_over = self.contexts.cause(self.context);
         if self.run.is_finished() {
             let result = self.run.result();
             match context_over {
@@ -405,7 +405,7 @@ impl Job {
                 let deadline = self.contexts.deadline(self.prepare_context);
                 Some(deadline.map_or(*until, |deadline| deadline.min(*until)))
             }
-            Supervisor::Running => self.contexts.deadline(self.job_context),
+            Supervisor::Running => self.contexts.deadline(self.context),
             Supervisor::WaitingForRunPhase { until, .. } => Some(*until),
             _ => None,
         }

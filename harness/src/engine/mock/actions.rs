@@ -57,7 +57,7 @@ impl Engine<'_> {
             Action::SignalGroup { call, signal } => self.signal_from_runner(job, call, signal)?,
             Action::Abandon { call } => self.abandon(job, call),
             Action::JobLog(text) => {
-                if let Some(listener) = &mut self.jobs[job].job_log_listener {
+                if let Some(listener) = &mut self.jobs[job].log_listener {
                     listener(&text);
                 }
                 let log = &mut self.trace.jobs[job].job_log;

@@ -90,7 +90,7 @@ impl World<'_> {
             .filter(|job| !job.removed)
             .map(|job| job.concurrent_id)
             .collect();
-        (0..).find(|id| !taken.contains(id)).unwrap_or(0)
+        (0..=u32::MAX).find(|id| !taken.contains(id)).unwrap_or(0)
     }
 
     /// Gives a job an event, and does what it answers, until it is quiet.
