@@ -79,8 +79,13 @@ fn groups(report: &Report) -> Vec<Vec<&Finding>> {
             .or_default()
             .push(finding);
     }
+    let mut groups: Vec<Vec<&Finding>> = groups.into_values().collect();
+    for group in &mut groups {
+        // The stage every author knows stands for the others.
+        group.sort_by_key(|finding| finding.stage.as_deref() != Some("build_script"));
+    }
     // The gravest come last, next to the summary, where the reader's eye is.
-    groups.into_values().collect()
+    groups
 }
 
 /// `run build_script`, `prepare`, `the whole job`.

@@ -347,9 +347,27 @@ fn parse_action(action: &Value) -> Option<InjectedAction> {
         let call = parse_selector(&Value::Array(parts[1..].to_vec()))?;
         return Some(InjectedAction::KillDriver { signal, call });
     }
-    object
-        .contains_key("write_file")
-        .then_some(InjectedAction::EditConfig)
+    object.get("write_file").and_then(parse_written_file)
+}
+
+/// `[path, content]` or an object with these keys. Only programs matter here: a text without `#!` cannot be started.
+fn parse_written_file(value: &Value) -> Option<InjectedAction> {
+    let text = |index: usize, key: &str| {
+        let part = value.get(index).or_else(|| value.get(key))?;
+        part.as_str().map(str::to_owned)
+    };
+    let path = text(0, "path")?;
+    let path = match path.strip_prefix("bin/") {
+        Some(name) => format!("<WORK>/bin/{name}"),
+        None => path,
+    };
+    let is_program = text(1, "content").is_none_or(|content| content.starts_with("#!"));
+    let file = if is_program {
+        ProgramFile::Driver
+    } else {
+        ProgramFile::NotAProgram
+    };
+    Some(InjectedAction::WriteProgram { path, file })
 }
 
 fn parse_signal(name: &str) -> Option<RunnerSignal> {

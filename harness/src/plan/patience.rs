@@ -42,18 +42,13 @@ impl Calibration {
         cleanup: Duration::from_mins(1),
     };
 
-    /// The longest call of each program in a job that nothing happened to. Calls that did not come to their own end do not
-    /// count.
+    /// The longest call of each program in a job that nothing happened to.
     pub fn measured(trace: &Trace) -> Self {
         let longest = |program: Program| {
-            let ended = trace
-                .calls
-                .iter()
-                .filter(|call| call.program == program && call.signals.is_empty());
-            ended
-                .filter_map(|call| Some(call.ended?.since(call.started)))
-                .max()
-                .unwrap_or_default()
+            let calls = trace.calls.iter().filter(|call| call.program == program);
+            // What a child keeps open after its leader's exit is not the driver's own time.
+            let own_times = calls.filter_map(|call| Some(call.leader_exit?.0.since(call.started)));
+            own_times.max().unwrap_or_default()
         };
         Self {
             config: longest(Program::Config),

@@ -11,24 +11,29 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use driver_conformance_reports::model::Report;
 
 use crate::checks::verdict::CaseResult;
-use crate::contract::stage::Program;
 use crate::driver::Driver;
 use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::mock::{CaseEnvironment, run_case};
 use crate::plan::case::Case;
-use crate::plan::{Calibration, CaseDefaults, load_cases};
+use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
-use crate::trace::{Abortion, CallRecord, Trace};
+use crate::trace::{Abortion, Trace};
 
 use super::case_jobs::{CaseContext, job_runs};
 use super::report::{CaseRun, assemble};
 use super::{Progress, RunError, RunOptions, missing_tool_in};
 
-/// The case whose calls tell how quick the driver is.
-const NOMINAL_CASE: &str = "job/every-stage";
-/// How long the calls of the nominal job are thought to take before anything is known: first short, so that a driver
-/// that hangs costs little, then long enough for a driver that boots a machine.
-const CALIBRATION_GUESSES: [Duration; 2] = [Duration::ZERO, Duration::from_mins(1)];
+/// What is thought of the driver before it is calibrated: first that it is quick, so that one that hangs costs little,
+/// then that it boots machines.
+const CALIBRATION_GUESSES: [Calibration; 2] = [NOTHING_TO_WAIT_FOR, Calibration::UNKNOWN];
+const NOTHING_TO_WAIT_FOR: Calibration = Calibration {
+    config: Duration::ZERO,
+    prepare: Duration::ZERO,
+    run: Duration::ZERO,
+    cleanup: Duration::ZERO,
+};
+/// Longest time for the nominal job: a driver that has not got through it by then is taken to hang.
+const CALIBRATION_BUDGET: Duration = Duration::from_mins(5);
 /// A case may take this many times its estimate, and at least [`CASE_BUDGET_MIN`], before everything is killed.
 const CASE_BUDGET_FACTOR: u32 = 4;
 /// Least time for a case.
@@ -100,40 +105,32 @@ impl<'run> Run<'run> {
         })
     }
 
-    fn cases(&self, calibration: Calibration) -> Result<Vec<Case>, RunError> {
+    fn defaults(&self, calibration: Calibration) -> CaseDefaults {
         let job = &self.driver.job;
-        let defaults = CaseDefaults {
+        CaseDefaults {
             runner: self.driver.config.clone(),
             calibration,
             variables: job.variables.clone(),
             image: job.image.clone(),
             services: job.services.clone(),
-        };
-        load_cases(&defaults).map_err(|error| RunError::Harness(error.to_string()))
+        }
+    }
+
+    fn cases(&self, calibration: Calibration) -> Result<Vec<Case>, RunError> {
+        load_cases(&self.defaults(calibration))
+            .map_err(|error| RunError::Harness(error.to_string()))
     }
 
     /// How long the driver's calls take when nothing is in the way. A driver that does not get through its nominal job
     /// keeps the shortest patience: its cases then tell why.
     fn calibrate(&self, progress: &mut dyn Progress) -> Result<Calibration, RunError> {
-        let mut last = Calibration::default();
         for guess in CALIBRATION_GUESSES {
-            let guess = Calibration {
-                config: guess,
-                prepare: guess,
-                run: guess,
-                cleanup: guess,
-            };
-            let Some(nominal) = self
-                .cases(guess)?
-                .into_iter()
-                .find(|case| case.name == NOMINAL_CASE)
-            else {
-                return Ok(last);
-            };
-            let trace = match guarded(|| self.run_case(&nominal)) {
+            let nominal = calibration_case(&self.defaults(guess))
+                .map_err(|error| RunError::Harness(error.to_string()))?;
+            let trace = match guarded(|| self.run_case(&nominal, CALIBRATION_BUDGET)) {
                 CaseResult::Done(trace) => trace,
                 CaseResult::Failed(reason) => return Err(RunError::Harness(reason)),
-                CaseResult::Skipped(_) => return Ok(last),
+                CaseResult::Skipped(_) => break,
             };
             if let Some(signal) = self.options.interruption.signal() {
                 return Err(RunError::Interrupted(signal));
@@ -141,15 +138,13 @@ impl<'run> Run<'run> {
             if let Some(missing) = missing_tool_in(&trace) {
                 return Err(missing);
             }
-            last = measured(&trace);
             if !was_cut_short(&trace) {
-                return Ok(last);
+                return Ok(Calibration::measured(&trace));
             }
-            progress.note(
-                "the driver did not get through its nominal job in the time it was given; trying with more",
-            );
+            progress
+                .note("the driver did not get through its nominal job in the time it was given");
         }
-        Ok(Calibration::default())
+        Ok(NOTHING_TO_WAIT_FOR)
     }
 
     /// Runs all cases on as many threads as the options say.
@@ -188,7 +183,8 @@ impl<'run> Run<'run> {
 
     fn timed(&self, case: Case) -> CaseRun {
         let started = Instant::now();
-        let result = guarded(|| self.run_case(&case));
+        let budget = CASE_BUDGET_MIN.max(case.estimate * CASE_BUDGET_FACTOR);
+        let result = guarded(|| self.run_case(&case, budget));
         CaseRun::judge(
             case,
             &result,
@@ -214,8 +210,8 @@ impl<'run> Run<'run> {
         }
     }
 
-    fn run_case(&self, case: &Case) -> CaseResult {
-        match self.try_case(case) {
+    fn run_case(&self, case: &Case, budget: Duration) -> CaseResult {
+        match self.try_case(case, budget) {
             Ok(trace) => match &trace.aborted {
                 Some(abortion @ Abortion::SupervisorDied { .. }) => {
                     CaseResult::Failed(abortion.to_string())
@@ -226,7 +222,7 @@ impl<'run> Run<'run> {
         }
     }
 
-    fn try_case(&self, case: &Case) -> Result<Trace, String> {
+    fn try_case(&self, case: &Case, budget: Duration) -> Result<Trace, String> {
         let directories = CaseDirectories::new_in(self.directory.path())
             .map_err(|error| format!("no private directories for the case: {error}"))?;
         let context = CaseContext {
@@ -238,7 +234,7 @@ impl<'run> Run<'run> {
         let jobs = job_runs(case, &context, &directories)?;
         let environment = CaseEnvironment {
             runner_path: self.runner_path.clone(),
-            budget: CASE_BUDGET_MIN.max(case.estimate * CASE_BUDGET_FACTOR),
+            budget,
             ..CaseEnvironment::new(Path::new(&self.supervisor), directories)
         };
         run_case(&environment, jobs, case.order, &self.interrupt).map_err(|error| error.to_string())
@@ -276,24 +272,6 @@ pub(super) fn unix_us() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// The longest call of each program, by its leader's exit: what a child keeps open is not the driver's own time.
-fn measured(trace: &Trace) -> Calibration {
-    let longest = |program: Program| {
-        let calls = trace.calls.iter().filter(|call| call.program == program);
-        calls.filter_map(own_time).max().unwrap_or_default()
-    };
-    Calibration {
-        config: longest(Program::Config),
-        prepare: longest(Program::Prepare),
-        run: longest(Program::Run),
-        cleanup: longest(Program::Cleanup),
-    }
-}
-
-fn own_time(call: &CallRecord) -> Option<Duration> {
-    call.leader_exit.map(|(exit, _)| exit.since(call.started))
 }
 
 /// A leader had to be told to end, or did not end at all.

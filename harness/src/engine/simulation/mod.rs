@@ -146,6 +146,13 @@ pub enum InjectedAction {
     },
     /// Nothing here: the configuration that a later job sees is the job source's matter.
     EditConfig,
+    /// A file appears, or is replaced, where a program may be looked for.
+    WriteProgram {
+        /// Its path, as the configuration names it.
+        path: String,
+        /// What it is.
+        file: ProgramFile,
+    },
 }
 
 /// Runs a simulation to its end.

@@ -174,6 +174,9 @@ impl<'a> World<'a> {
                 InjectedAction::Signal(signal) => self.signal_runner(signal),
                 InjectedAction::KillDriver { signal, call } => self.kill_driver(signal, &call),
                 InjectedAction::EditConfig => {}
+                InjectedAction::WriteProgram { path, file } => {
+                    self.scenario.programs.insert(path, file);
+                }
             }
         }
         if let Some(id) = event.id {
