@@ -15,6 +15,7 @@ use crate::engine::mock::{CaseEnvironment, run_case};
 use crate::plan::case::Case;
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
+use crate::process::supervisor::DIRECTORY_PREFIX;
 use crate::trace::{Abortion, Trace};
 
 use super::case_jobs::{CaseContext, job_runs};
@@ -87,7 +88,7 @@ impl<'run> Run<'run> {
         let failed =
             |what: &str, error: std::io::Error| RunError::Harness(format!("{what}: {error}"));
         let directory = tempfile::Builder::new()
-            .prefix("driver-conformance-")
+            .prefix(DIRECTORY_PREFIX)
             .tempdir()
             .map_err(|error| failed("no temporary directory can be made", error))?;
         let interrupt = Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;
