@@ -102,6 +102,8 @@ words! {
     Unchecked {
         /// No driver can do it wrong.
         RunnerSide = "runner-side": "the runner does it, and no driver can do it wrong",
+        /// The harness does not begin.
+        Refused = "refused": "a driver that does otherwise is refused before anything is run",
         /// It shows only at the backend.
         NeedsBackend = "needs-backend": "it shows only where the backend of the driver can be watched or broken",
         /// It does not show at all.

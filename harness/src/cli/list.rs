@@ -148,3 +148,28 @@ fn clauses_as_json() -> String {
         .collect();
     format!("{:#}\n", json!({ "clauses": clauses }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_are_listed_one_a_line() {
+        let text = clauses_as_text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), contract::all().len() + 1);
+        assert!(lines[1].starts_with("  A1   may     "), "{}", lines[1]);
+    }
+
+    #[test]
+    fn clauses_as_json_name_their_checks() {
+        let document: serde_json::Value =
+            serde_json::from_str(&clauses_as_json()).expect("it is JSON");
+        let clauses = document["clauses"].as_array().expect("a list");
+        let entry = clauses.iter().find(|clause| clause["id"] == "F7");
+        let entry = entry.expect("it is there");
+        assert_eq!(entry["checks"], json!(["cleanup/ends-in-time"]));
+        assert_eq!(entry["since"], "13.4");
+        assert_eq!(entry["until"], json!(null));
+    }
+}

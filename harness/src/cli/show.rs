@@ -130,3 +130,46 @@ pub(super) fn level_name(level: Level) -> &'static str {
         Level::Should => "should",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clause_is_shown_with_its_checks_and_sources() {
+        let mut text = String::new();
+        describe_clause(&mut text, ClauseId::G3.clause());
+        for line in [
+            "clause G3\n",
+            "  level      must: ",
+            "  known from the source of the runner, runs of a real runner\n",
+            "  runner     17.9 and later\n",
+            "  link       https://docs.gitlab.com/runner/executors/custom/#build-failure\n",
+            "  docs       The text has room for ",
+            "  checks     exit-code/code-file-format\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+        assert!(!text.contains("no check"), "{text}");
+    }
+
+    #[test]
+    fn a_clause_without_a_check_says_why() {
+        let mut text = String::new();
+        describe_clause(&mut text, ClauseId::B15.clause());
+        assert!(!text.contains("checks"), "{text}");
+        assert!(text.contains("  no check   the runner does it"), "{text}");
+    }
+
+    #[test]
+    fn a_check_is_shown_with_the_sentences_of_its_clauses() {
+        let check = checks::by_id("exit-code/stale-code-file").expect("it is there");
+        let mut text = String::new();
+        describe(&mut text, check);
+        let start = &ClauseId::G3.clause().sentence[..20];
+        assert!(
+            text.contains(&format!("  clauses    G3: {start}")),
+            "{text}"
+        );
+    }
+}
