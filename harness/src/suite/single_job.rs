@@ -11,7 +11,7 @@ use crate::contract::names::NameSource;
 use crate::contract::outcome::Outcome;
 use crate::contract::payload::JobPayload;
 use crate::driver::Driver;
-use crate::engine::directories::CaseDirectories;
+use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::mock::{CaseEnvironment, JobLogListener, JobRun, run_case};
 use crate::plan::case::JobOrder;
 use crate::process::interrupt::Interrupt;
@@ -39,7 +39,7 @@ pub fn run_single_job(
 ) -> Result<Outcome, SingleJobError> {
     let payload = JobPayload::from_value(payload).map_err(SingleJobError::Payload)?;
     let harness = |error: std::io::Error| RunError::Harness(error.to_string());
-    let directories = CaseDirectories::new_in(&std::env::temp_dir()).map_err(harness)?;
+    let directories = CaseDirectories::new_in(&best_parent()).map_err(harness)?;
     let interrupt = Interrupt::new().map_err(harness)?;
     pass_on(interruption, &interrupt);
     let job_id = u64::try_from(payload.id).unwrap_or_default();
