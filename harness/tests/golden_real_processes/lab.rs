@@ -88,7 +88,9 @@ impl Lab {
         if !self.runner.takes_jobs() {
             return None;
         }
-        let concurrent_id = (0..).find(|id| !self.taken.contains(id)).unwrap_or(0);
+        let concurrent_id = (0..self.workers)
+            .find(|id| !self.taken.contains(id))
+            .unwrap_or(0);
         self.taken.push(concurrent_id);
         let records = self.records[index].to_string_lossy().into_owned();
         self.source.set_variable("REC_DIR", &records);

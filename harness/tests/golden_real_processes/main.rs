@@ -330,7 +330,37 @@ fn name(path: &Path) -> String {
         .into_owned()
 }
 
+/// Runs what differs again, alone: moments of a starved machine are no property of the engine. Gives how many those were,
+/// and what differs still.
+#[expect(clippy::print_stdout, reason = "what was seen only once is told, too")]
+fn run_again(selected: &[Selected], first: &[Vec<Difference>]) -> (usize, Vec<String>) {
+    let mut twice = 0;
+    let mut failures = Vec::new();
+    for (trace, found) in selected
+        .iter()
+        .zip(first)
+        .filter(|(_, found)| !found.is_empty())
+    {
+        let name = name(&trace.path);
+        twice += 1;
+        println!("{name} differs and is run again, alone:");
+        for difference in found {
+            println!("  {difference}");
+        }
+        let again = differences(trace);
+        let lines = again
+            .iter()
+            .map(|difference| format!("{name}: {difference}"));
+        failures.extend(lines);
+    }
+    (twice, failures)
+}
+
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "how many were run, and which were not, is part of the result"
+)]
 fn golden_traces_are_equal_with_real_processes() {
     let started = Instant::now();
     let mut selected = Vec::new();
@@ -347,27 +377,7 @@ fn golden_traces_are_equal_with_real_processes() {
     // The longest first, so that none is waited for alone at the end.
     selected.sort_by_key(|trace| std::cmp::Reverse(trace.simulated));
     let first = for_each(&selected, THREADS, differences);
-    // Moments of a starved machine are no property of the engine: what differs must do so alone as well.
-    let mut twice = 0;
-    let mut failures = Vec::new();
-    for (trace, found) in selected
-        .iter()
-        .zip(&first)
-        .filter(|(_, found)| !found.is_empty())
-    {
-        let name = name(&trace.path);
-        twice += 1;
-        println!("{name} differs and is run again, alone:");
-        for difference in found {
-            println!("  {difference}");
-        }
-        let again = differences(trace);
-        failures.extend(
-            again
-                .iter()
-                .map(|difference| format!("{name}: {difference}")),
-        );
-    }
+    let (twice, failures) = run_again(&selected, &first);
     for (reason, names) in &left_out {
         println!("{} not run, {reason}: {}", names.len(), names.join(", "));
     }
