@@ -135,7 +135,9 @@ impl Lab {
                     InjectedAction::Refuse(refusing) => self.coordinator.refuse(refusing),
                     InjectedAction::Signal(signal) => self.signal(signal),
                     // These are stimuli of the engine, or of the source of the jobs.
-                    InjectedAction::KillDriver { .. } | InjectedAction::EditConfig => {}
+                    InjectedAction::KillDriver { .. }
+                    | InjectedAction::EditConfig
+                    | InjectedAction::WriteProgram { .. } => {}
                 }
             }
             let happened = event.id;

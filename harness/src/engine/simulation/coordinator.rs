@@ -65,11 +65,6 @@ impl Coordinator {
         self.refusing = refusing;
     }
 
-    /// Whether it takes connections.
-    pub fn is_reachable(&self) -> bool {
-        !self.refusing
-    }
-
     /// The answer to a request about a job of whose log `stored_bytes` are here already.
     pub fn answer(&mut self, job: i64, request: Request, stored_bytes: u64) -> Answer {
         if self.refusing {
