@@ -1,5 +1,6 @@
 //! Writes the registry of checks: every file `src/checks/<theme>/<name>.rs` becomes a module and an entry of `ALL`, whose
-//! data sheet is the file's head comment. A file whose comment lacks a section does not build.
+//! data sheet is the file's head comment. A file whose comment lacks a section, or names a clause that is not in
+//! `scenarios/contract.toml`, does not build.
 //!
 //! Writes also the tests of the zoo, one for each directory of `scenarios/drivers/`.
 
@@ -45,7 +46,7 @@ fn main() {
         modules.push_str("}\n");
     }
     let text = format!(
-        "use super::{{Category, Check, Level}};\n\n{modules}\n/// Every check, sorted by id.\n\
+        "use super::{{Category, Check, ClauseId, Level}};\n\n{modules}\n/// Every check, sorted by id.\n\
          pub(super) static ALL: &[&Check] = &[\n{entries}];\n"
     );
     let target = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
@@ -97,11 +98,21 @@ fn entry(file: &Path, theme: &str) -> String {
         "{}: level is Must or Should",
         file.display()
     );
-    let clauses: Vec<&str> = clauses.split(',').map(str::trim).collect();
+    // Checked here for the shape alone: whether there is such a clause, the compiler says.
+    let clauses: Vec<String> = clauses
+        .split(',')
+        .map(str::trim)
+        .inspect(|id| {
+            let plain = id.chars().all(|letter| letter.is_ascii_alphanumeric());
+            assert!(plain, "{}: `{id}` is no clause", file.display());
+        })
+        .map(|id| format!("ClauseId::{id}"))
+        .collect();
     let name = stem(file).replace('_', "-");
     let mut entry = format!(
-        "    &Check {{ id: {:?}, clauses: &{clauses:?}, category: Category::{}, level: Level::{level},\n",
+        "    &Check {{ id: {:?}, clauses: &[{}], category: Category::{}, level: Level::{level},\n",
         format!("{theme}/{name}"),
+        clauses.join(", "),
         camel_case(theme),
     );
     for (title, field) in SECTIONS {

@@ -320,7 +320,7 @@ fn unknown_glob() {
 fn unknown_name_in_show() {
     let home = directory();
     let texts = [
-        "there is no case and no check `no/such/name`",
+        "there is no case, no check and no clause `no/such/name`",
         "driver-conformance list",
     ];
     refused(home.path(), &["show", "no/such/name"], &texts);

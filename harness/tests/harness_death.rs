@@ -71,4 +71,17 @@ fn a_killed_harness_leaves_no_process() {
     wait_until("every process has died", PATIENCE, || {
         pids.iter().all(|pid| !is_alive(*pid))
     });
+    let left = || {
+        fs::read_dir(directory.path())
+            .expect("our directory")
+            .filter_map(Result::ok)
+            .filter(|entry| {
+                entry
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with("driver-conformance-")
+            })
+            .count()
+    };
+    wait_until("the private directories are gone", PATIENCE, || left() == 0);
 }

@@ -3,7 +3,10 @@
 //! A scenario is one flat TOML file `cases/<theme>/<name>.toml`: what job is run, what its scripts do, what happens to
 //! it. Its axes multiply it into variants, and each variant becomes one case of the harness. What a driver must show is
 //! not written here: it follows from the contract, and the checks know it.
+//!
+//! The contract itself is data as well: `contract.toml` holds it clause by clause, and [`contract`] reads it.
 
+pub mod contract;
 pub mod error;
 pub mod model;
 mod substitute;

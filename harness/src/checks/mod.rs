@@ -13,6 +13,8 @@ pub(crate) mod evidence;
 pub(crate) mod testing;
 pub mod verdict;
 
+use driver_conformance_scenarios::contract::ClauseId;
+
 use crate::plan::case::Case;
 use crate::trace::{CallIndex, Trace};
 
@@ -88,8 +90,8 @@ pub enum Level {
 pub struct Check {
     /// `theme/kebab-name`, never a number.
     pub id: &'static str,
-    /// Clauses of the contract it stands on, for example `G8`.
-    pub clauses: &'static [&'static str],
+    /// Clauses of the contract it stands on; the one that binds most comes first.
+    pub clauses: &'static [ClauseId],
     /// Category of its findings.
     pub category: Category,
     /// How binding it is.
@@ -123,6 +125,12 @@ pub struct Deviation {
     pub inconclusive: bool,
 }
 
+/// The checks that stand on a clause, sorted by id.
+pub fn of_clause(clause: ClauseId) -> impl Iterator<Item = &'static Check> {
+    let all = all().iter().copied();
+    all.filter(move |check| check.clauses.contains(&clause))
+}
+
 /// All checks, sorted by id.
 pub fn all() -> &'static [&'static Check] {
     registry::ALL
@@ -140,6 +148,8 @@ mod registry {
 
 #[cfg(test)]
 mod tests {
+    use driver_conformance_scenarios::contract;
+
     use super::*;
 
     #[test]
@@ -155,6 +165,34 @@ mod tests {
                 check.id.starts_with(&format!("{}/", check.category.name())),
                 "{}",
                 check.id
+            );
+        }
+    }
+
+    #[test]
+    fn a_check_that_fails_drivers_stands_on_firm_ground() {
+        for check in all().iter().filter(|check| check.level == Level::Must) {
+            let mut clauses = check.clauses.iter().map(|id| id.clause());
+            assert!(
+                clauses.any(|clause| clause.level == contract::Level::Must
+                    && clause.is_well_founded()),
+                "{}: none of {:?} is a must that is documented or measured",
+                check.id,
+                check.clauses
+            );
+        }
+    }
+
+    #[test]
+    fn a_clause_without_a_check_says_why_and_one_with_a_check_does_not() {
+        for clause in contract::all() {
+            let checks: Vec<&str> = of_clause(clause.id).map(|check| check.id).collect();
+            assert!(
+                checks.is_empty() == clause.unchecked.is_some(),
+                "clause {} of scenarios/contract.toml: `unchecked` is {:?}, and its checks are {checks:?}; \
+                 exactly one of the two is to be there",
+                clause.id,
+                clause.unchecked.map(contract::Unchecked::name),
             );
         }
     }

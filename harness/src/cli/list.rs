@@ -1,11 +1,12 @@
-//! `list`: every case and every check.
+//! `list`: every case and every check, or every clause of the contract.
 
 use std::fmt::Write as _;
 
 use clap::Args;
+use driver_conformance_scenarios::contract;
 use serde_json::json;
 
-use crate::checks::Check;
+use crate::checks::{self, Check};
 use crate::plan::select::{Globs, select};
 use crate::suite::{CaseEntry, Suite};
 
@@ -26,6 +27,9 @@ pub(super) struct Arguments {
     /// Only cases
     #[arg(long)]
     cases: bool,
+    /// The clauses of the contract instead
+    #[arg(long, conflicts_with_all = ["cases", "checks", "only", "skip"])]
+    clauses: bool,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -37,6 +41,15 @@ pub(super) fn execute(
     suite: &dyn Suite,
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
+    if arguments.clauses {
+        let text = if arguments.json {
+            clauses_as_json()
+        } else {
+            clauses_as_text()
+        };
+        output.text(&text);
+        return Ok(0);
+    }
     let mut cases = suite.cases()?;
     let mut checks = suite.checks().to_vec();
     let globs = Globs {
@@ -89,7 +102,7 @@ fn as_json(cases: &[CaseEntry], checks: &[&'static Check]) -> String {
         .map(|check| {
             json!({
                 "id": check.id,
-                "clause": check.clauses,
+                "clause": clause_names(check),
                 "category": check.category.name(),
                 "level": super::show::level_name(check.level),
                 "requirement": check.requirement,
@@ -97,4 +110,66 @@ fn as_json(cases: &[CaseEntry], checks: &[&'static Check]) -> String {
         })
         .collect();
     format!("{:#}\n", json!({ "cases": cases, "checks": checks }))
+}
+
+fn clause_names(check: &Check) -> Vec<&'static str> {
+    check.clauses.iter().map(|id| id.name()).collect()
+}
+
+fn clauses_as_text() -> String {
+    let mut text = format!("clauses ({})\n", contract::all().len());
+    for clause in contract::all() {
+        let level = clause.level.name();
+        let _ = writeln!(text, "  {:<3}  {level:<6}  {}", clause.id, clause.sentence);
+    }
+    text
+}
+
+fn clauses_as_json() -> String {
+    let clauses: Vec<_> = contract::all()
+        .iter()
+        .map(|clause| {
+            let provenance = clause.provenance.iter().map(|known| known.name());
+            let checks = checks::of_clause(clause.id).map(|check| check.id);
+            json!({
+                "id": clause.id.name(),
+                "level": clause.level.name(),
+                "sentence": clause.sentence,
+                "provenance": provenance.collect::<Vec<_>>(),
+                "traces": clause.traces,
+                "since": clause.since.map(|version| version.to_string()),
+                "until": clause.until.map(|version| version.to_string()),
+                "link": clause.link,
+                "docs_differ": clause.docs_differ,
+                "checks": checks.collect::<Vec<_>>(),
+                "unchecked": clause.unchecked.map(contract::Unchecked::name),
+            })
+        })
+        .collect();
+    format!("{:#}\n", json!({ "clauses": clauses }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_are_listed_one_a_line() {
+        let text = clauses_as_text();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), contract::all().len() + 1);
+        assert!(lines[1].starts_with("  A1   may     "), "{}", lines[1]);
+    }
+
+    #[test]
+    fn clauses_as_json_name_their_checks() {
+        let document: serde_json::Value =
+            serde_json::from_str(&clauses_as_json()).expect("it is JSON");
+        let clauses = document["clauses"].as_array().expect("a list");
+        let entry = clauses.iter().find(|clause| clause["id"] == "F7");
+        let entry = entry.expect("it is there");
+        assert_eq!(entry["checks"], json!(["cleanup/ends-in-time"]));
+        assert_eq!(entry["since"], "13.4");
+        assert_eq!(entry["until"], json!(null));
+    }
 }

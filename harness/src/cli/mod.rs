@@ -57,9 +57,9 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// List every case and every check
+    /// List every case and every check, or every clause of the contract
     List(list::Arguments),
-    /// Show one case or one check with its reasons
+    /// Show one case, one check or one clause of the contract with its reasons
     Show(show::Arguments),
     /// Feed golden traces to the simulated runner
     Emulate(emulate::Arguments),

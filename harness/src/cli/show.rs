@@ -1,11 +1,12 @@
-//! `show`: one case or one check with its reasons.
+//! `show`: one case, one check or one clause of the contract with its reasons.
 
 use std::fmt::Write as _;
 
 use clap::Args;
 use driver_conformance_reports::text::wrap;
+use driver_conformance_scenarios::contract::{Clause, ClauseId};
 
-use crate::checks::{Check, Level};
+use crate::checks::{self, Check, Level};
 use crate::driver::Problem;
 use crate::plan::select::near_names;
 use crate::suite::Suite;
@@ -18,7 +19,7 @@ const WIDTH: usize = 88;
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Name of a case or id of a check
+    /// Name of a case, or id of a check or of a clause
     name: String,
 }
 
@@ -46,26 +47,31 @@ pub(super) fn execute(
     if let Some(check) = check {
         describe(&mut text, check);
     }
+    if let Some(clause) = ClauseId::from_name(name) {
+        describe_clause(&mut text, clause.clause());
+    }
     if text.is_empty() {
         let names: Vec<&str> = cases
             .iter()
             .map(|case| case.name.as_str())
             .chain(checks.iter().map(|check| check.id))
             .collect();
-        let near = near_names(&names, name);
-        let remedy = if near.is_empty() {
-            "`driver-conformance list` shows every name".to_owned()
-        } else {
-            format!(
-                "near names: {}; `driver-conformance list` shows all",
-                near.join(", ")
-            )
-        };
-        let message = format!("there is no case and no check `{name}`");
-        return Err(ExpectedError::Usage(Problem::new(message, remedy)));
+        return Err(ExpectedError::Usage(unknown(name, &names)));
     }
     output.text(&text);
     Ok(0)
+}
+
+fn unknown(name: &str, names: &[&str]) -> Problem {
+    let near = near_names(names, name);
+    let catalogue = "`driver-conformance list` shows all, with --clauses those of the contract";
+    let remedy = if near.is_empty() {
+        catalogue.to_owned()
+    } else {
+        format!("near names: {}; {catalogue}", near.join(", "))
+    };
+    let message = format!("there is no case, no check and no clause `{name}`");
+    Problem::new(message, remedy)
 }
 
 fn describe(text: &mut String, check: &Check) {
@@ -76,10 +82,41 @@ fn describe(text: &mut String, check: &Check) {
     field(text, "fix", check.fix);
     field(text, "level", level_name(check.level));
     field(text, "category", check.category.name());
-    field(text, "clauses", &check.clauses.join(", "));
+    let clauses: Vec<String> = check
+        .clauses
+        .iter()
+        .map(|id| format!("{id}: {}", id.clause().sentence))
+        .collect();
+    field(text, "clauses", &clauses.join("\n"));
+}
+
+fn describe_clause(text: &mut String, clause: &Clause) {
+    let _ = writeln!(text, "clause {}", clause.id);
+    field(text, "says", &clause.sentence);
+    let level = format!("{}: {}", clause.level.name(), clause.level.meaning());
+    field(text, "level", &level);
+    let sources: Vec<&str> = clause.provenance.iter().map(|p| p.meaning()).collect();
+    field(text, "known from", &sources.join(", "));
+    field(text, "seen in", &clause.traces.join(", "));
+    field(
+        text,
+        "runner",
+        clause.versions().as_deref().unwrap_or_default(),
+    );
+    field(text, "link", clause.link.as_deref().unwrap_or_default());
+    let differs = clause.docs_differ.as_deref();
+    field(text, "docs", differs.unwrap_or_default());
+    let checks: Vec<&str> = checks::of_clause(clause.id).map(|check| check.id).collect();
+    field(text, "checks", &checks.join("\n"));
+    if let Some(reason) = clause.unchecked {
+        field(text, "no check", &format!("{}.", reason.meaning()));
+    }
 }
 
 fn field(text: &mut String, name: &str, content: &str) {
+    if content.is_empty() {
+        return;
+    }
     for (index, line) in wrap(content, WIDTH).iter().enumerate() {
         let label = if index == 0 { name } else { "" };
         let _ = writeln!(text, "  {label:<10} {line}");
@@ -91,5 +128,48 @@ pub(super) fn level_name(level: Level) -> &'static str {
     match level {
         Level::Must => "must",
         Level::Should => "should",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clause_is_shown_with_its_checks_and_sources() {
+        let mut text = String::new();
+        describe_clause(&mut text, ClauseId::G3.clause());
+        for line in [
+            "clause G3\n",
+            "  level      must: ",
+            "  known from the source of the runner, runs of a real runner\n",
+            "  runner     17.9 and later\n",
+            "  link       https://docs.gitlab.com/runner/executors/custom/#build-failure\n",
+            "  docs       The text has room for ",
+            "  checks     exit-code/code-file-format\n",
+        ] {
+            assert!(text.contains(line), "{line:?} is not in\n{text}");
+        }
+        assert!(!text.contains("no check"), "{text}");
+    }
+
+    #[test]
+    fn a_clause_without_a_check_says_why() {
+        let mut text = String::new();
+        describe_clause(&mut text, ClauseId::B15.clause());
+        assert!(!text.contains("checks"), "{text}");
+        assert!(text.contains("  no check   the runner does it"), "{text}");
+    }
+
+    #[test]
+    fn a_check_is_shown_with_the_sentences_of_its_clauses() {
+        let check = checks::by_id("exit-code/stale-code-file").expect("it is there");
+        let mut text = String::new();
+        describe(&mut text, check);
+        let start = &ClauseId::G3.clause().sentence[..20];
+        assert!(
+            text.contains(&format!("  clauses    G3: {start}")),
+            "{text}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::process::supervisor::DIRECTORY_PREFIX;
 use crate::trace::{CallIndex, LEFT_FILES_MAX, LeftFile};
 
 /// Most entries for which the directories are walked after every call; with more, only at the end, and files are then
@@ -23,7 +24,7 @@ impl CaseDirectories {
     /// Makes them below `parent`, all with mode 0700. Fails with the system's error when one cannot be made.
     pub fn new_in(parent: &Path) -> io::Result<Self> {
         let root = tempfile::Builder::new()
-            .prefix("driver-conformance-")
+            .prefix(DIRECTORY_PREFIX)
             .tempdir_in(parent)?;
         let directories = Self { root };
         for path in [

@@ -482,8 +482,9 @@ impl<'a> Engine<'a> {
 
     fn begin(&mut self, job: usize) -> Result<(), EngineError> {
         let program = &self.environment.supervisor;
+        let directory = self.environment.directories.root();
         let supervisor =
-            Supervised::new(program).map_err(|source| EngineError::SupervisorStart {
+            Supervised::new(program, directory).map_err(|source| EngineError::SupervisorStart {
                 program: program.clone(),
                 source,
             })?;

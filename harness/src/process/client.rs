@@ -106,14 +106,16 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Starts `program` (this executable) as a supervisor.
-    pub fn new(program: &Path) -> io::Result<Self> {
+    /// Starts `program` (this executable) as a supervisor. If this process dies, the supervisor removes `directory` after
+    /// all processes, and with it the directory of the run around it.
+    pub fn new(program: &Path, directory: &Path) -> io::Result<Self> {
         let (ours, theirs) = socket_pair()?;
         let nothing_is_written = STARTING.write().unwrap_or_else(PoisonError::into_inner);
         let process = Command::new(program)
             // What `ps` shows; the path may be `/proc/self/exe`.
             .arg0("driver-conformance")
             .arg(ARGUMENT)
+            .arg(directory)
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

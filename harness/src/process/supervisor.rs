@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,10 @@ pub const ARGUMENT: &str = "__supervise";
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often survivors are counted during the grace at the end.
 const GRACE_LOOK_INTERVAL: Duration = Duration::from_millis(5);
+/// How the names of all private directories begin.
+pub const DIRECTORY_PREFIX: &str = "driver-conformance-";
+/// How long a dying harness may take from closing its socket to being dead.
+const HARNESS_DEATH_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the harness may leave a report unread before it is taken for dead.
 const REPORT_PATIENCE: Duration = Duration::from_mins(1);
 
@@ -49,11 +53,49 @@ pub fn run_if_requested() -> Option<ExitCode> {
         return None;
     }
     close_inherited_descriptors();
+    let heirloom = std::env::args_os().nth(2).map(PathBuf::from);
+    let harness = harness_process();
     let served = Supervisor::new().and_then(Supervisor::serve);
+    if let (Ok(Served::HarnessGone), Some(harness), Some(directory)) = (&served, harness, heirloom)
+    {
+        remove_if_orphaned(&harness, &directory);
+    }
     Some(match served {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     })
+}
+
+/// How a supervisor's work ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Served {
+    /// The harness said `Finish`.
+    Finished,
+    /// The harness is gone, or does not want this supervisor any more.
+    HarnessGone,
+}
+
+/// A handle that becomes readable when the process that started this one has died.
+fn harness_process() -> Option<OwnedFd> {
+    let harness = rustix::process::getppid()?;
+    rustix::process::pidfd_open(harness, rustix::process::PidfdFlags::empty()).ok()
+}
+
+/// Removes the private directories of the case and of its run: nobody else is left to do it. A harness that lives and
+/// only dropped its supervisor removes them itself.
+fn remove_if_orphaned(harness: &OwnedFd, directory: &Path) {
+    let mut watched = [PollFd::new(harness, PollFlags::IN)];
+    let died = wait_ready(&mut watched, Some(HARNESS_DEATH_PATIENCE)).is_ok_and(|ready| ready > 0);
+    if died {
+        let is_ours = |parent: &&Path| {
+            let name = parent.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with(DIRECTORY_PREFIX)
+        };
+        // The directory of a whole run goes as well, with the cases that are between two supervisors. Nothing can be
+        // told to anybody here, and another supervisor may have been quicker.
+        let whole = directory.parent().filter(is_ours).unwrap_or(directory);
+        let _ = std::fs::remove_dir_all(whole);
+    }
 }
 
 /// A call that was started.
@@ -67,7 +109,7 @@ struct Leader {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Continue,
-    Exit,
+    Exit(Served),
 }
 
 #[derive(Debug)]
@@ -107,12 +149,12 @@ impl Supervisor {
     }
 
     /// Serves the harness until it says `Finish` or is gone; then nothing below this process is alive.
-    fn serve(mut self) -> io::Result<()> {
+    fn serve(mut self) -> io::Result<Served> {
         loop {
             let served = self.serve_once();
             match served {
                 Ok(Next::Continue) => {}
-                Ok(Next::Exit) => return Ok(()),
+                Ok(Next::Exit(served)) => return Ok(served),
                 Err(error) => {
                     // Whatever broke, no process may be left.
                     kill_descendants(&self.signals);
@@ -152,7 +194,7 @@ impl Supervisor {
             Received::Nothing => return Ok(Next::Continue),
             Received::Closed => {
                 kill_descendants(&self.signals);
-                return Ok(Next::Exit);
+                return Ok(Next::Exit(Served::HarnessGone));
             }
             Received::Data => {}
         }
@@ -162,7 +204,7 @@ impl Supervisor {
                 Request::Signal { call, signal } => self.signal(call, signal)?,
                 Request::Finish { grace_ms } => {
                     self.finish(Duration::from_millis(grace_ms))?;
-                    return Ok(Next::Exit);
+                    return Ok(Next::Exit(Served::Finished));
                 }
             }
         }

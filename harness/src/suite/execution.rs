@@ -17,6 +17,7 @@ use crate::engine::mock::{CaseEnvironment, run_case};
 use crate::plan::case::Case;
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
+use crate::process::supervisor::DIRECTORY_PREFIX;
 use crate::trace::{Abortion, Trace};
 
 use super::case_jobs::{CaseContext, job_runs};
@@ -89,7 +90,7 @@ impl<'run> Run<'run> {
         let failed =
             |what: &str, error: std::io::Error| RunError::Harness(format!("{what}: {error}"));
         let directory = tempfile::Builder::new()
-            .prefix("driver-conformance-")
+            .prefix(DIRECTORY_PREFIX)
             .tempdir_in(best_parent())
             .map_err(|error| failed("no temporary directory can be made", error))?;
         let interrupt = Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;

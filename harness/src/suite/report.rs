@@ -288,7 +288,7 @@ fn case_outcome(trace: &Trace) -> Option<CaseOutcome> {
 
 fn clauses(check: &Check) -> Vec<String> {
     let clauses = check.clauses.iter();
-    clauses.map(|&clause| clause.to_owned()).collect()
+    clauses.map(ToString::to_string).collect()
 }
 
 fn call_of(program: Program) -> Call {

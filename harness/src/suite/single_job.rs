@@ -17,6 +17,7 @@ use crate::plan::case::JobOrder;
 use crate::process::interrupt::Interrupt;
 
 use super::execution::{pass_on, unix_us};
+use super::runner_settings;
 use super::{Interruption, RunError};
 
 /// Why a payload could not be used.
@@ -74,16 +75,11 @@ pub fn run_single_job(
 }
 
 fn build(driver: &Driver, payload: JobPayload, directories: &CaseDirectories) -> Build {
-    let mut config = driver.config.clone();
-    if driver.provide_directories {
-        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
-        if config.builds_dir.is_empty() {
-            config.builds_dir = text(directories.builds());
-        }
-        if config.cache_dir.is_empty() {
-            config.cache_dir = text(directories.cache());
-        }
-    }
+    let config = runner_settings::complete(
+        driver.config.clone(),
+        driver.provide_directories,
+        directories,
+    );
     Build::new(payload, config, RunnerFacts::default(), 0, 0)
 }
 

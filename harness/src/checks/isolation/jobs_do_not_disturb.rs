@@ -24,7 +24,7 @@
 //!
 //! # Clause
 //!
-//! Must: M89, D8.
+//! Must: B17, D8.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

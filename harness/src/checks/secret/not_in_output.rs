@@ -22,7 +22,7 @@
 //!
 //! # Clause
 //!
-//! Must: I2, M84.
+//! Must: I2.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{calls, contains, deviation, each};

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use clap::Parser;
 use driver_conformance_reports::model::{ExitCode, Report};
+use driver_conformance_scenarios::contract::ClauseId;
 use tempfile::TempDir;
 
 use super::*;
@@ -24,7 +25,7 @@ use crate::trace::{CallRecord, Capture, Trace};
 
 static WRONG: Check = Check {
     id: "exit-code/wrong",
-    clauses: &["G8"],
+    clauses: &[ClauseId::G8],
     category: checks::Category::ExitCode,
     level: checks::Level::Must,
     requirement: "r",

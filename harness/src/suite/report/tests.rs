@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use driver_conformance_scenarios::contract::ClauseId;
+
 use super::*;
 use crate::checks::Deviation;
 use crate::contract::config::{GlobalConfig, RunnerConfig};
@@ -59,7 +61,7 @@ const fn check(
 ) -> Check {
     Check {
         id,
-        clauses: &["G8"],
+        clauses: &[ClauseId::G8],
         category: checks::Category::ExitCode,
         level,
         requirement: "r",
