@@ -353,7 +353,7 @@ fn a_driver_that_prints_without_end_does_not_grow_the_harness() {
     fs::create_dir(&driver).expect("made");
     write_program(
         &driver.join("run"),
-        "#!/bin/sh\n[ \"$2\" != build_script ] || yes chatter | head -c 20000000\nexec \"$1\"\n",
+        "#!/bin/sh\n[ \"$2\" != build_script ] || yes chatter | head -c 100000000\nexec \"$1\"\n",
     );
     let mut child = command()
         .arg(&driver)

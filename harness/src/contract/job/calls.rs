@@ -240,6 +240,10 @@ impl Job {
                 stdout.extend_from_slice(data);
                 return;
             }
+            // Nothing of it would be seen: stamping and masking what a flooding driver prints is most of the work.
+            (CallOutput::Config { .. } | CallOutput::JobLog { .. }, _) if self.log.is_full() => {
+                return;
+            }
             (
                 CallOutput::Config { stderr, .. } | CallOutput::JobLog { stderr, .. },
                 Stream::Stderr,

@@ -35,6 +35,11 @@ impl LimitedLog {
         self.written_bytes
     }
 
+    /// Whether nothing more is accepted.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
     /// What of `data` still goes into the log, with invalid UTF-8 replaced and the notice when the limit is hit.
     pub fn write(&mut self, data: &[u8]) -> Vec<u8> {
         if self.full || data.is_empty() {
