@@ -2,6 +2,7 @@
 //! B6, B11, E13).
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::RunnerConfig;
@@ -90,6 +91,16 @@ pub struct Build {
     executor_is_known: bool,
     settings: OnceCell<Settings>,
     variables: OnceCell<Variables>,
+    derived: Derived,
+}
+
+/// What is made of the variables for every call, and kept while they stay as they are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Derived {
+    /// See [`Build::custom_environment`].
+    pub(super) custom_environment: OnceCell<Arc<[(String, String)]>>,
+    /// Lines of a script that export the variables, and write the file variables.
+    pub(super) exports: OnceCell<String>,
 }
 
 impl Build {
@@ -118,6 +129,7 @@ impl Build {
             executor_is_known: false,
             settings: OnceCell::new(),
             variables: OnceCell::new(),
+            derived: Derived::default(),
         }
     }
 
@@ -240,6 +252,11 @@ impl Build {
     pub fn refresh_variables(&mut self) {
         self.settings.take();
         self.variables.take();
+        self.derived = Derived::default();
+    }
+
+    pub(super) fn derived(&self) -> &Derived {
+        &self.derived
     }
 
     /// All variables of the job, expanded, in the runner's order (B6, B8); cached until they are refreshed.
@@ -258,7 +275,7 @@ impl Build {
                     .cloned(),
             );
             all.extend(self.variables_after_job(self.feature("FF_NETWORK_PER_BUILD")));
-            all.expand()
+            all.into_expanded()
         })
     }
 
@@ -270,7 +287,7 @@ impl Build {
         all.extend(self.variables_before_job());
         all.extend(self.payload.variables.iter().cloned());
         all.extend(self.variables_after_job(false));
-        all.expand()
+        all.into_expanded()
     }
 
     fn variables_before_job(&self) -> Vec<Variable> {
@@ -376,6 +393,7 @@ impl Build {
         if let Some(variables) = self.variables.get_mut() {
             variables.overwrite_key("CI_JOB_STATUS", Variable::new("CI_JOB_STATUS", status));
         }
+        self.derived = Derived::default();
     }
 
     /// Expands variables in the names and aliases of image and services. The runner does it once, before the first
@@ -389,6 +407,7 @@ impl Build {
             image.alias = variables.expand_value(&image.alias);
         }
         self.executor_is_known = true;
+        self.derived = Derived::default();
     }
 
     /// Sets the directories of an attempt, from `[[runners]]` or `config_exec` (A5, A6, A7).

@@ -122,6 +122,20 @@ impl Variables {
         self.expand_with(self)
     }
 
+    /// The same as [`expand`](Self::expand), for a list that is not needed any more: most values refer to nothing.
+    #[must_use]
+    pub fn into_expanded(mut self) -> Self {
+        let expand = |(index, variable): (usize, &Variable)| {
+            let refers = !variable.raw && variable.value.contains('$');
+            refers.then(|| (index, self.expand_value(&variable.value)))
+        };
+        let expanded: Vec<(usize, String)> = self.0.iter().enumerate().filter_map(expand).collect();
+        for (index, value) in expanded {
+            self.0[index].value = value;
+        }
+        self
+    }
+
     /// Like [`expand`](Self::expand), with the values of `source`.
     #[must_use]
     pub fn expand_with(&self, source: &Self) -> Self {
@@ -216,6 +230,7 @@ mod tests {
             ("D", "$$A $unknown."),
         ]);
         let expanded = variables.expand();
+        assert_eq!(variables.clone().into_expanded(), expanded);
         assert_eq!(expanded.value("B"), "2-$A");
         assert_eq!(expanded.value("D"), "$A .");
     }
