@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use toml::value::Date;
+
 /// A moment as RFC 3339 text in UTC, to the second.
 pub fn utc_timestamp(moment: SystemTime) -> String {
     let seconds = moment
@@ -10,6 +12,19 @@ pub fn utc_timestamp(moment: SystemTime) -> String {
     let (year, month, day) = civil_date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// The day of a moment in UTC.
+pub fn utc_date(moment: SystemTime) -> Date {
+    let seconds = moment
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let (year, month, day) = civil_date(seconds / 86_400);
+    Date {
+        year: u16::try_from(year).unwrap_or(u16::MAX),
+        month: u8::try_from(month).unwrap_or(u8::MAX),
+        day: u8::try_from(day).unwrap_or(u8::MAX),
+    }
 }
 
 /// Year, month and day of a number of days since 1970-01-01. The year is made to begin in March, so that the leap day
@@ -48,6 +63,7 @@ mod tests {
         ] {
             let moment = UNIX_EPOCH + Duration::from_secs(seconds);
             assert_eq!(utc_timestamp(moment), text);
+            assert_eq!(utc_date(moment).to_string(), text[..10]);
         }
     }
 }

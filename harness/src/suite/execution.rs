@@ -165,7 +165,7 @@ impl<'run> Run<'run> {
             }
             drop(sender);
             for result in receiver {
-                result.announce(&checks, self.options.strict, progress);
+                result.announce(&checks, self.options, progress);
                 results.push(result);
             }
         });
@@ -199,7 +199,7 @@ impl<'run> Run<'run> {
     fn again_alone(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
         let checks = selected_checks(self.options);
         let doubtful: Vec<usize> = (0..results.len())
-            .filter(|index| results[*index].is_inconclusive(&checks))
+            .filter(|index| results[*index].is_inconclusive(&checks, self.options))
             .collect();
         if doubtful.is_empty() || self.options.interruption.signal().is_some() {
             return;

@@ -9,6 +9,7 @@ use crate::checks::Deviation;
 use crate::contract::config::{GlobalConfig, RunnerConfig};
 use crate::driver::{DriverKind, JobSettings, SelectionDefaults};
 use crate::plan::case::JobOrder;
+use crate::plan::waiver::Waivers;
 use crate::suite::Interruption;
 
 fn driver() -> Driver {
@@ -19,6 +20,7 @@ fn driver() -> Driver {
         global: GlobalConfig::default(),
         job: JobSettings::default(),
         selection: SelectionDefaults::default(),
+        waivers: Vec::new(),
         provide_directories: true,
         digest: "sha256:0".into(),
         notes: Vec::new(),
@@ -92,6 +94,7 @@ fn report_of(checks: &[&'static Check], strict: bool, runs: Vec<CaseRun>) -> Rep
         seed: 1,
         jobs: 1,
         strict,
+        waivers: Waivers::default(),
         reproduce: "driver-conformance ./driver".into(),
         interruption: Interruption::default(),
     };
