@@ -13,7 +13,7 @@ use crate::suite::{Suite, utc_date};
 use super::{ExpectedError, Output, run};
 
 /// How long a suggested waiver holds: a quarter of a year, so that it is looked at before it is forgotten.
-const VALIDITY: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+const VALIDITY: Duration = Duration::from_hours(90 * 24);
 
 /// Arguments of `waivers`.
 #[derive(Debug, Args)]
