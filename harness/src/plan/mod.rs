@@ -6,6 +6,7 @@ pub mod patience;
 pub mod probe;
 pub mod seed;
 pub mod select;
+pub mod waiver;
 
 use std::time::Duration;
 
