@@ -52,34 +52,34 @@ fn write_job_log(data: &[u8]) {
 
 fn failure(error: SingleJobError, file: &Path) -> ExpectedError {
     match error {
-        SingleJobError::Payload(reason) => Problem::new(
-            format!(
-                "the job payload {} cannot be used: {reason}",
-                file.display()
-            ),
-            "give the JSON object that GitLab answers to a runner's request for a job",
-        )
-        .into(),
+        SingleJobError::Payload(reason) => unusable(file, &reason).into(),
         SingleJobError::Run(error) => error.into(),
     }
 }
 
+fn unusable(file: &Path, reason: &str) -> Problem {
+    Problem::new(
+        format!(
+            "the job payload {} cannot be used: {reason}",
+            file.display()
+        ),
+        "give the JSON object that GitLab answers to a runner's request for a job, as in scenarios/jobs/",
+    )
+}
+
 /// The payload, which must be a JSON object.
 fn read_payload(file: &Path) -> Result<Value, ExpectedError> {
-    let problem = |reason: String| {
-        Problem::new(
-            format!(
-                "the job payload {} cannot be used: {reason}",
-                file.display()
-            ),
-            "give the JSON object that GitLab answers to a runner's request for a job",
-        )
-    };
-    let bytes = std::fs::read(file).map_err(|error| problem(error.to_string()))?;
+    let bytes = std::fs::read(file).map_err(|error| unusable(file, &error.to_string()))?;
     let payload: Value =
-        serde_json::from_slice(&bytes).map_err(|error| problem(error.to_string()))?;
+        serde_json::from_slice(&bytes).map_err(|error| unusable(file, &error.to_string()))?;
     if !payload.is_object() {
-        return Err(problem("it is not a JSON object".to_owned()).into());
+        return Err(unusable(file, "it is not a JSON object").into());
+    }
+    // GitLab never sends a job without these two; a runner would make something of it that nobody meant.
+    for member in ["id", "steps"] {
+        if payload.get(member).is_none_or(Value::is_null) {
+            return Err(unusable(file, &format!("it has no `{member}`, so it is no job")).into());
+        }
     }
     Ok(payload)
 }

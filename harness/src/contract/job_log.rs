@@ -110,6 +110,12 @@ impl LogWriter {
     }
 }
 
+fn push(out: &mut Vec<Vec<u8>>, data: &[u8]) {
+    if !data.is_empty() {
+        out.push(data.to_vec());
+    }
+}
+
 /// Trimmed, without empty and double ones, sorted by length and then by bytes.
 fn unique_short_to_long(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut unique: Vec<Vec<u8>> = words

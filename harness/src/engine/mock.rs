@@ -4,7 +4,8 @@
 //! There is no async runtime in it: a runtime costs more per call than starting the driver does, and a loop that reads
 //! one piece per turn bounds the memory by itself. Several cases run on several threads.
 //!
-//! Nothing here decides what a runner does. It performs the [`Action`]s of an [`Emulation`] and tells it what happened.
+//! Nothing here decides what a runner does. It performs each [`Action`](crate::contract::protocol::Action) of an
+//! [`Emulation`] and tells it what happened.
 
 mod actions;
 mod calls;

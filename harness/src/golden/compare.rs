@@ -13,14 +13,41 @@ const TOLERANCE_SHARE: f64 = 0.03;
 const LONG_WAIT_S: f64 = 5.0;
 
 /// Fields of a call that a recording leaves out when the call before it in the job had the same value.
-const CARRIED_FIELDS: [&str; 6] = [
+const CARRIED_FIELDS: [&str; 13] = [
     "cwd",
     "env_own",
     "env_sel",
     "custom_env_count",
     "job",
     "argv",
+    "env_dups",
+    "tmp_mode",
+    "fds",
+    "stdout_is_stderr",
+    "own_group",
+    "same_session_as_runner",
+    "job_response",
 ];
+
+/// Fields that only a replay with real processes has.
+const REAL_PROCESS_FIELDS: [&str; 7] = [
+    "env_dups",
+    "tmp_mode",
+    "fds",
+    "stdout_is_stderr",
+    "own_group",
+    "same_session_as_runner",
+    "job_response",
+];
+
+/// Whether moments are part of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moments {
+    /// When signals came, and pauses between calls.
+    Compared,
+    /// Left out: the replay's runner had other pauses, or a clock that others keep waiting.
+    LeftOut,
+}
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +108,7 @@ impl LineCount {
 }
 
 /// Compares a recording with the replay of its inputs; both in the form of a golden trace.
-pub fn compare(recorded: &Value, replayed: &Value) -> Comparison {
+pub fn compare(recorded: &Value, replayed: &Value, moments: Moments) -> Comparison {
     let mut comparison = Comparison::default();
     let recorded_calls = calls_by_job(recorded);
     let replayed_calls = calls_by_job(replayed);
@@ -90,6 +117,7 @@ pub fn compare(recorded: &Value, replayed: &Value) -> Comparison {
         &replayed_calls,
         &mut comparison.differences,
     );
+    compare_summaries(recorded, replayed, &mut comparison.differences);
     expect_equal(
         "outcome",
         &recorded["outcome"],
@@ -108,10 +136,10 @@ pub fn compare(recorded: &Value, replayed: &Value) -> Comparison {
                 .map(Vec::as_slice)
                 .unwrap_or_default();
             for (call, other) in calls.iter().zip(others) {
-                compare_call(call, other, &mut comparison.differences);
+                compare_call(call, other, moments, &mut comparison.differences);
             }
         }
-        if recorded_calls.len() <= 1 {
+        if recorded_calls.len() <= 1 && moments == Moments::Compared {
             compare_gaps(recorded, replayed, &mut comparison.differences);
         }
     }
@@ -217,6 +245,29 @@ fn compare_sequences(
     }
 }
 
+/// The list of calls at the head of a trace. With several jobs, only the order within each is fixed, which is compared
+/// call by call.
+fn compare_summaries(recorded: &Value, replayed: &Value, out: &mut Vec<Difference>) {
+    let list = |document: &Value| -> Vec<String> {
+        let entries = document["sequence"].as_array().into_iter().flatten();
+        let mut list: Vec<String> = entries
+            .map(|entry| entry.as_str().unwrap_or_default().to_owned())
+            .collect();
+        if calls_by_job(document).len() > 1 {
+            list.sort();
+        }
+        list
+    };
+    let (one, other) = (list(recorded), list(replayed));
+    if one != other {
+        out.push(Difference {
+            place: "sequence".to_owned(),
+            recorded: one.join(", "),
+            replayed: other.join(", "),
+        });
+    }
+}
+
 fn compare_outcomes(recorded: &Value, replayed: &Value, out: &mut Vec<Difference>) {
     let empty = Vec::new();
     let jobs = |document: &Value| document["jobs"].as_array().unwrap_or(&empty).clone();
@@ -226,7 +277,7 @@ fn compare_outcomes(recorded: &Value, replayed: &Value, out: &mut Vec<Difference
     }
 }
 
-fn compare_call(recorded: &Call, replayed: &Call, out: &mut Vec<Difference>) {
+fn compare_call(recorded: &Call, replayed: &Call, moments: Moments, out: &mut Vec<Difference>) {
     let null = Value::Null;
     let field = |call: &Call, name: &str| call.get(name).cloned().unwrap_or_default();
     let label = format!(
@@ -267,7 +318,16 @@ fn compare_call(recorded: &Call, replayed: &Call, out: &mut Vec<Difference>) {
             expect_equal(&format!("{label}: script {name}"), one, other, out);
         }
     }
-    compare_signals(&label, recorded, replayed, out);
+    for name in REAL_PROCESS_FIELDS {
+        if let (Some(one), Some(other)) = (recorded.get(name), replayed.get(name)) {
+            // What could not be read has an error in the words of the program that tried.
+            if one["error"].is_string() && other["error"].is_string() {
+                continue;
+            }
+            expect_equal(&format!("{label}: {name}"), one, other, out);
+        }
+    }
+    compare_signals(&label, recorded, replayed, moments, out);
 }
 
 fn sorted(value: Value) -> Value {
@@ -322,7 +382,13 @@ fn same_value(recorded: &Value, replayed: &Value) -> bool {
 
 /// Signals that reached the driver: kind and number exactly, moments within the tolerance. A broken pipe is no signal
 /// of the runner, and how often it comes depends on how long the recording watched.
-fn compare_signals(label: &str, recorded: &Call, replayed: &Call, out: &mut Vec<Difference>) {
+fn compare_signals(
+    label: &str,
+    recorded: &Call,
+    replayed: &Call,
+    moments: Moments,
+    out: &mut Vec<Difference>,
+) {
     let signals = |call: &Call| -> Vec<(String, f64)> {
         let list = call
             .get("signals")
@@ -347,7 +413,8 @@ fn compare_signals(label: &str, recorded: &Call, replayed: &Call, out: &mut Vec<
             .zip(&other)
             .all(|((name, at), (other_name, other_at))| {
                 let since = (at - started(recorded), other_at - started(replayed));
-                name == other_name && (near(*at, *other_at) || near(since.0, since.1))
+                let is_near = || near(*at, *other_at) || near(since.0, since.1);
+                name == other_name && (moments == Moments::LeftOut || is_near())
             });
     if !same {
         out.push(Difference {

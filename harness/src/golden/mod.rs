@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use compare::{Comparison, compare};
+use compare::{Comparison, Moments, compare};
 use file::{GoldenError, GoldenFile};
 
 /// A golden trace and its replay.
@@ -34,7 +34,7 @@ pub fn emulate(path: &Path) -> Result<Emulated, GoldenError> {
         .document
         .get("sequence")
         .is_some()
-        .then(|| compare(&file.document, &replayed));
+        .then(|| compare(&file.document, &replayed, Moments::Compared));
     Ok(Emulated {
         scenario: file.scenario,
         replayed,

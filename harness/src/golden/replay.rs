@@ -24,22 +24,34 @@ const GAP_MIN_S: f64 = 0.7;
 pub(super) const SYSTEM_ID: &str = "s_0123456789ab";
 const STARTED_AT_UNIX_US: u64 = 1_795_478_400_000_000;
 
+/// What stands for the lab's scratch directory in a golden trace.
+pub const WORK: &str = "<WORK>";
+
 /// Runs the inputs of a golden trace through the simulation.
 pub fn replay(file: &GoldenFile) -> Result<Record, String> {
-    let mut source = GoldenJobs::new(file)?;
+    replay_paced(file, Timing::default())
+}
+
+/// Runs them with other times of the runner.
+pub fn replay_paced(file: &GoldenFile, timing: Timing) -> Result<Record, String> {
+    let mut source = GoldenJobs::new(file, WORK, timing)?;
     Ok(run(file.world.clone(), &mut source))
 }
 
 /// The jobs of a golden trace.
-struct GoldenJobs {
+pub struct GoldenJobs {
     payloads: Vec<JobPayload>,
     settings: Value,
     edits: Vec<(String, String)>,
     host_environment: Vec<(String, String)>,
+    temp_root: PathBuf,
+    timing: Timing,
 }
 
 impl GoldenJobs {
-    fn new(file: &GoldenFile) -> Result<Self, String> {
+    /// The jobs of a file, for a runner whose scratch directory is `work`; the file must not hold [`WORK`] any more where
+    /// that is a real one.
+    pub fn new(file: &GoldenFile, work: &str, timing: Timing) -> Result<Self, String> {
         let payloads = file
             .payloads
             .iter()
@@ -49,25 +61,21 @@ impl GoldenJobs {
                     .map_err(|error| format!("inputs.payloads[{index}]: {error}"))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let mut host_environment: Vec<(String, String)> = [
-            ("PATH", "<WORK>/bin:/usr/local/bin:/usr/bin:/bin"),
-            ("HOME", "<WORK>/home"),
-            ("TMPDIR", "<WORK>/tmp"),
-            ("LANG", "C.UTF-8"),
-            ("GOLDEN_HOST_VAR", "host-value"),
-            ("NO_PROXY", "*"),
-            ("GIT_CONFIG_NOSYSTEM", "1"),
-        ]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect();
-        host_environment.extend(file.extra_environment.iter().cloned());
         Ok(Self {
             payloads,
             settings: file.runner_settings.clone(),
             edits: file.config_edits.clone(),
-            host_environment,
+            host_environment: host_environment(file, work),
+            temp_root: PathBuf::from(format!("{work}/tmp")),
+            timing,
         })
+    }
+
+    /// Gives the runner's environment a variable, for the jobs made from now on.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.host_environment.retain(|(key, _)| key != name);
+        self.host_environment
+            .push((name.to_owned(), value.to_owned()));
     }
 
     fn runner_config(&self, reloads: u32) -> RunnerConfig {
@@ -79,6 +87,24 @@ impl GoldenJobs {
         }
         serde_json::from_str(&text).unwrap_or_default()
     }
+}
+
+/// The environment that the lab gave to the runner.
+fn host_environment(file: &GoldenFile, work: &str) -> Vec<(String, String)> {
+    let usual = [
+        ("PATH", format!("{work}/bin:/usr/local/bin:/usr/bin:/bin")),
+        ("HOME", format!("{work}/home")),
+        ("TMPDIR", format!("{work}/tmp")),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("GOLDEN_HOST_VAR", "host-value".to_owned()),
+        ("NO_PROXY", "*".to_owned()),
+        ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
+    ];
+    usual
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .chain(file.extra_environment.iter().cloned())
+        .collect()
 }
 
 impl JobSource for GoldenJobs {
@@ -105,9 +131,9 @@ impl JobSource for GoldenJobs {
         Job::new(JobInputs {
             build,
             host_environment: self.host_environment.clone(),
-            temp_root: PathBuf::from("<WORK>/tmp"),
+            temp_root: self.temp_root.clone(),
             exit_codes: ExitCodes::RUNNER,
-            timing: Timing::default(),
+            timing: self.timing,
             started_at_unix_us: STARTED_AT_UNIX_US,
             names: NameSource::new(index as u64),
             probes: None,
@@ -118,11 +144,12 @@ impl JobSource for GoldenJobs {
 /// A record in the form of a golden trace.
 pub fn to_document(file: &GoldenFile, record: &Record) -> Value {
     let names = Names::of(record);
+    let host = host_environment(file, WORK);
     let calls: Vec<Value> = record
         .calls
         .iter()
         .enumerate()
-        .map(|(index, call)| call_document(file, record, call, index, &names))
+        .map(|(index, call)| call_document(&host, record, call, index, &names))
         .collect();
     let jobs: Vec<Value> = record
         .jobs
@@ -204,7 +231,7 @@ fn gaps(record: &Record) -> Vec<Value> {
 }
 
 fn call_document(
-    file: &GoldenFile,
+    host: &[(String, String)],
     record: &Record,
     call: &RecordedCall,
     index: usize,
@@ -213,10 +240,7 @@ fn call_document(
     let spec = &call.spec;
     let mut argv = vec![program_path(&spec.executable)];
     argv.extend(spec.args.iter().map(|argument| names.replace(argument)));
-    let host = GoldenJobs::new(file)
-        .map(|jobs| jobs.host_environment)
-        .unwrap_or_default();
-    let own: Vec<String> = own_names(&spec.environment, &host);
+    let own: Vec<String> = own_names(&spec.environment, host);
     let selected: serde_json::Map<String, Value> = spec
         .environment
         .iter()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::contract::config::CustomConfig;
 use crate::contract::stage::Program;
-use crate::trace::Trace;
+use crate::trace::{CallRecord, Trace};
 
 use super::Calibration;
 
@@ -42,12 +42,14 @@ impl Calibration {
         cleanup: Duration::from_mins(1),
     };
 
-    /// The longest call of each program in a job that nothing happened to.
+    /// The longest call of each program in a job that nothing happened to. Calls that were told to end do not count.
     pub fn measured(trace: &Trace) -> Self {
         let longest = |program: Program| {
             let calls = trace.calls.iter().filter(|call| call.program == program);
             // What a child keeps open after its leader's exit is not the driver's own time.
-            let own_times = calls.filter_map(|call| Some(call.leader_exit?.0.since(call.started)));
+            let own_times = calls.filter(|call| call.signals.is_empty() || held_open(call));
+            let own_times =
+                own_times.filter_map(|call| Some(call.leader_exit?.0.since(call.started)));
             own_times.max().unwrap_or_default()
         };
         Self {
@@ -90,6 +92,14 @@ impl Calibration {
     }
 }
 
+/// The leader was gone before the first signal, which was for whoever held the pipes.
+fn held_open(call: &CallRecord) -> bool {
+    match (call.leader_exit, call.signals.first()) {
+        (Some((exit, _)), Some((signalled, ..))) => exit < *signalled,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,7 +119,10 @@ mod tests {
             .call(Program::Prepare, 0)
             .run("get_sources", exits(0), 0)
             .run("build_script", exits(0), 0)
-            .but(|call| call.ended = call.ended.map(|at| at + Duration::from_secs(2)))
+            .but(|call| {
+                let later = |(at, status)| (at + Duration::from_secs(2), status);
+                call.leader_exit = call.leader_exit.map(later);
+            })
             .call(Program::Cleanup, 0)
             .terminated();
         let measured = Calibration::measured(&scene.trace);

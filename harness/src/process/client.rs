@@ -107,7 +107,7 @@ pub struct Supervised {
 
 impl Supervised {
     /// Starts `program` (this executable) as a supervisor. If this process dies, the supervisor removes `directory` after
-    /// all processes, and its parent if that is empty then.
+    /// all processes, and with it the directory of the run around it.
     pub fn new(program: &Path, directory: &Path) -> io::Result<Self> {
         let (ours, theirs) = socket_pair()?;
         let nothing_is_written = STARTING.write().unwrap_or_else(PoisonError::into_inner);

@@ -81,23 +81,20 @@ fn harness_process() -> Option<OwnedFd> {
     rustix::process::pidfd_open(harness, rustix::process::PidfdFlags::empty()).ok()
 }
 
-/// Removes the private directories of the case, and their parent once it is empty: nobody else is left to do it. A
-/// harness that lives and only dropped its supervisor removes them itself.
+/// Removes the private directories of the case and of its run: nobody else is left to do it. A harness that lives and
+/// only dropped its supervisor removes them itself.
 fn remove_if_orphaned(harness: &OwnedFd, directory: &Path) {
     let mut watched = [PollFd::new(harness, PollFlags::IN)];
     let died = wait_ready(&mut watched, Some(HARNESS_DEATH_PATIENCE)).is_ok_and(|ready| ready > 0);
     if died {
-        // Nothing can be told to anybody here; another supervisor of the same case may have been quicker.
-        let _ = std::fs::remove_dir_all(directory);
-        let ours = |parent: &&Path| {
-            let name = parent
-                .file_name()
-                .map(|name| name.to_string_lossy().into_owned());
-            name.is_some_and(|name| name.starts_with(DIRECTORY_PREFIX))
+        let is_ours = |parent: &&Path| {
+            let name = parent.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with(DIRECTORY_PREFIX)
         };
-        if let Some(parent) = directory.parent().filter(ours) {
-            let _ = std::fs::remove_dir(parent);
-        }
+        // The directory of a whole run goes as well, with the cases that are between two supervisors. Nothing can be
+        // told to anybody here, and another supervisor may have been quicker.
+        let whole = directory.parent().filter(is_ours).unwrap_or(directory);
+        let _ = std::fs::remove_dir_all(whole);
     }
 }
 

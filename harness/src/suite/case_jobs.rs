@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::contract::build::{Build, RunnerFacts};
-use crate::contract::config::RunnerConfig;
 use crate::contract::job::{CallSequence, Job, JobInputs, ProbeScripts, SequenceCall, Timing};
 use crate::contract::names::NameSource;
 use crate::contract::payload::JobPayload;
@@ -17,6 +16,7 @@ use crate::plan::probe;
 use crate::plan::seed::nonce;
 
 use super::payload::payload;
+use super::runner_settings;
 
 /// The runner's pauses are this many times shorter than real ones; their order stays.
 const PACE_DIVISOR: u32 = 100;
@@ -98,14 +98,8 @@ fn build(
     directories: &CaseDirectories,
 ) -> Result<Build, String> {
     let payload = JobPayload::from_value(payload(job))?;
-    let mut config: RunnerConfig = job.runner.clone();
-    let provide = |setting: &mut String, directory: &Path| {
-        if setting.is_empty() && context.provide_directories {
-            *setting = directory.to_string_lossy().into_owned();
-        }
-    };
-    provide(&mut config.builds_dir, &directories.builds());
-    provide(&mut config.cache_dir, &directories.cache());
+    let config =
+        runner_settings::complete(job.runner.clone(), context.provide_directories, directories);
     Ok(Build::new(
         payload,
         config,

@@ -1,40 +1,20 @@
 //! The one place where a report gets a wall-clock time.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-/// A moment as RFC 3339 text in UTC, to the second.
+use jiff::Timestamp;
+
+/// A moment as RFC 3339 text in UTC, to the second; the epoch for what no calendar holds.
 pub fn utc_timestamp(moment: SystemTime) -> String {
-    let seconds = moment
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
-    let (year, month, day) = civil_date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Year, month and day of a number of days since 1970-01-01. The year is made to begin in March, so that the leap day
-/// is its last and the months have a regular length.
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    (year, month, day)
+    let moment = Timestamp::try_from(moment).unwrap_or_default();
+    format!("{moment:.0}")
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use std::time::UNIX_EPOCH;
 
     use super::*;
 

@@ -1,6 +1,8 @@
 //! Running the suite on a driver: calibrate, run the cases on several threads, judge.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +12,7 @@ use driver_conformance_reports::model::Report;
 
 use crate::checks::verdict::CaseResult;
 use crate::driver::Driver;
-use crate::engine::directories::CaseDirectories;
+use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::mock::{CaseEnvironment, run_case};
 use crate::plan::case::Case;
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
@@ -89,7 +91,7 @@ impl<'run> Run<'run> {
             |what: &str, error: std::io::Error| RunError::Harness(format!("{what}: {error}"));
         let directory = tempfile::Builder::new()
             .prefix(DIRECTORY_PREFIX)
-            .tempdir()
+            .tempdir_in(best_parent())
             .map_err(|error| failed("no temporary directory can be made", error))?;
         let interrupt = Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;
         pass_on(&options.interruption, &interrupt);
@@ -126,7 +128,7 @@ impl<'run> Run<'run> {
         for guess in CALIBRATION_GUESSES {
             let nominal = calibration_case(&self.defaults(guess))
                 .map_err(|error| RunError::Harness(error.to_string()))?;
-            let trace = match self.run_case(&nominal, CALIBRATION_BUDGET) {
+            let trace = match guarded(|| self.run_case(&nominal, CALIBRATION_BUDGET)) {
                 CaseResult::Done(trace) => trace,
                 CaseResult::Failed(reason) => return Err(RunError::Harness(reason)),
                 CaseResult::Skipped(_) => break,
@@ -183,7 +185,7 @@ impl<'run> Run<'run> {
     fn timed(&self, case: Case) -> CaseRun {
         let started = Instant::now();
         let budget = CASE_BUDGET_MIN.max(case.estimate * CASE_BUDGET_FACTOR);
-        let result = self.run_case(&case, budget);
+        let result = guarded(|| self.run_case(&case, budget));
         CaseRun::judge(
             case,
             &result,
@@ -240,6 +242,20 @@ impl<'run> Run<'run> {
     }
 }
 
+/// A panic is a bug of ours: it costs the case in which it happened, not what the other cases found.
+fn guarded(run: impl FnOnce() -> CaseResult) -> CaseResult {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+        CaseResult::Failed(format!("the harness panicked: {}", panic_text(&*payload)))
+    })
+}
+
+/// What a panic said; `panic!` gives one of these two types.
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
 /// The user's wish to stop reaches the cases; the thread ends with the process.
 pub(super) fn pass_on(interruption: &super::Interruption, interrupt: &Interrupt) {
     let (interruption, interrupt) = (interruption.clone(), interrupt.clone());
@@ -270,4 +286,24 @@ fn was_cut_short(trace: &Trace) -> bool {
                 (Some(_), None) => false,
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_of_its_case() {
+        for (text, panics) in [
+            ("plain", (|| panic!("plain")) as fn() -> CaseResult),
+            ("with 1 number", || panic!("with {} number", 1)),
+        ] {
+            let CaseResult::Failed(reason) = guarded(panics) else {
+                panic!("a case that panicked was taken for one that was run");
+            };
+            assert_eq!(reason, format!("the harness panicked: {text}"));
+        }
+        let skipped = guarded(|| CaseResult::Skipped("no config".to_owned()));
+        assert!(matches!(skipped, CaseResult::Skipped(_)));
+    }
 }

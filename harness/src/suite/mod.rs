@@ -9,6 +9,7 @@ mod execution;
 mod interruption;
 mod payload;
 pub mod report;
+mod runner_settings;
 mod single_job;
 
 use std::time::Duration;

@@ -11,12 +11,13 @@ use crate::contract::names::NameSource;
 use crate::contract::outcome::Outcome;
 use crate::contract::payload::JobPayload;
 use crate::driver::Driver;
-use crate::engine::directories::CaseDirectories;
+use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::mock::{CaseEnvironment, JobLogListener, JobRun, run_case};
 use crate::plan::case::JobOrder;
 use crate::process::interrupt::Interrupt;
 
 use super::execution::{pass_on, unix_us};
+use super::runner_settings;
 use super::{Interruption, RunError};
 
 /// Why a payload could not be used.
@@ -39,7 +40,7 @@ pub fn run_single_job(
 ) -> Result<Outcome, SingleJobError> {
     let payload = JobPayload::from_value(payload).map_err(SingleJobError::Payload)?;
     let harness = |error: std::io::Error| RunError::Harness(error.to_string());
-    let directories = CaseDirectories::new_in(&std::env::temp_dir()).map_err(harness)?;
+    let directories = CaseDirectories::new_in(&best_parent()).map_err(harness)?;
     let interrupt = Interrupt::new().map_err(harness)?;
     pass_on(interruption, &interrupt);
     let job_id = u64::try_from(payload.id).unwrap_or_default();
@@ -74,16 +75,11 @@ pub fn run_single_job(
 }
 
 fn build(driver: &Driver, payload: JobPayload, directories: &CaseDirectories) -> Build {
-    let mut config = driver.config.clone();
-    if driver.provide_directories {
-        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
-        if config.builds_dir.is_empty() {
-            config.builds_dir = text(directories.builds());
-        }
-        if config.cache_dir.is_empty() {
-            config.cache_dir = text(directories.cache());
-        }
-    }
+    let config = runner_settings::complete(
+        driver.config.clone(),
+        driver.provide_directories,
+        directories,
+    );
     Build::new(payload, config, RunnerFacts::default(), 0, 0)
 }
 

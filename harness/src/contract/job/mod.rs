@@ -1,8 +1,8 @@
 //! One emulated job: the runner's control flow as a state machine.
 //!
-//! Two activities share a job, as in the runner: the [`supervisor`] (prepare attempts, waiting, cleanup, final state) and
-//! the [`run_phase`] (the run stages). The run phase may outlive the supervisor's patience with it (contract H6, H7), so
-//! each has a state of its own. Both start [`calls`] and hang them on contexts ([`super::context`]).
+//! Two activities share a job, as in the runner: the `supervisor` (prepare attempts, waiting, cleanup, final state) and
+//! the `run_phase` (the run stages). The run phase may outlive the supervisor's patience with it (contract H6, H7), so
+//! each has a state of its own. Both start `calls` and hang them on contexts ([`super::context`]).
 
 mod attempt;
 mod calls;

@@ -1,6 +1,6 @@
 //! Replaces masked values, also when they are split over writes.
 
-use super::MASK;
+use super::{MASK, push};
 
 /// One filter per phrase, in a row. The last phrase sees the text first, as in the runner.
 #[derive(Debug, Clone)]
@@ -103,11 +103,5 @@ impl PhraseFilter {
             at += 1;
         }
         push(out, &data[sent_up_to.min(data.len())..]);
-    }
-}
-
-fn push(out: &mut Vec<Vec<u8>>, data: &[u8]) {
-    if !data.is_empty() {
-        out.push(data.to_vec());
     }
 }

@@ -1,5 +1,7 @@
 //! Puts a time stamp, the stream and a continuation flag before each line.
 
+use jiff::Timestamp;
+
 use super::super::moment::Moment;
 use super::LogStream;
 
@@ -117,38 +119,12 @@ impl Timestamper {
     }
 }
 
-/// `2026-11-24T00:20:58.889090Z` for microseconds since the Unix epoch.
+/// `2026-11-24T00:20:58.889090Z` for microseconds since the Unix epoch; the epoch itself for what no calendar holds.
 fn rfc3339_us(unix_us: u64) -> String {
-    let seconds = unix_us / 1_000_000;
-    let (year, month, day) = civil_date(seconds / 86_400);
-    let of_day = seconds % 86_400;
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:06}Z",
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60,
-        unix_us % 1_000_000
-    )
-}
-
-/// Year, month and day of a count of days since 1970-01-01, in the proleptic Gregorian calendar.
-fn civil_date(days: u64) -> (u64, u64, u64) {
-    // Counting from 0000-03-01 puts the leap day at the end of the year.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day_of_era = shifted % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
+    let moment = i64::try_from(unix_us)
+        .ok()
+        .and_then(|unix_us| Timestamp::from_microsecond(unix_us).ok());
+    format!("{:.6}", moment.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Replaces tokens that follow a known prefix; the prefix stays.
 
-use super::MASK;
+use super::{MASK, push};
 
 /// The runner looks at no more prefixes than this.
 const PREFIXES_MAX: usize = 15;
@@ -157,11 +157,5 @@ impl TokenFilter {
         self.masked = false;
         self.matching = 0;
         rest
-    }
-}
-
-fn push(out: &mut Vec<Vec<u8>>, data: &[u8]) {
-    if !data.is_empty() {
-        out.push(data.to_vec());
     }
 }

@@ -37,7 +37,7 @@ impl Mode {
 
 /// The scripted GitLab.
 #[derive(Debug)]
-pub(super) struct Coordinator {
+pub struct Coordinator {
     modes: Vec<Mode>,
     refusing: bool,
     final_codes: std::collections::VecDeque<u16>,
@@ -45,7 +45,8 @@ pub(super) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(super) fn new(modes: Vec<Mode>, final_codes: Vec<u16>, interval: Duration) -> Self {
+    /// A GitLab with these answers, and this interval between log updates.
+    pub fn new(modes: Vec<Mode>, final_codes: Vec<u16>, interval: Duration) -> Self {
         Self {
             modes,
             refusing: false,
@@ -54,16 +55,18 @@ impl Coordinator {
         }
     }
 
-    pub(super) fn set_mode(&mut self, mode: Mode) {
+    /// From now on it answers so.
+    pub fn set_mode(&mut self, mode: Mode) {
         self.modes.push(mode);
     }
 
-    pub(super) fn refuse(&mut self, refusing: bool) {
+    /// From now on it refuses connections, or takes them again.
+    pub fn refuse(&mut self, refusing: bool) {
         self.refusing = refusing;
     }
 
     /// The answer to a request about a job of whose log `stored_bytes` are here already.
-    pub(super) fn answer(&mut self, job: i64, request: Request, stored_bytes: u64) -> Answer {
+    pub fn answer(&mut self, job: i64, request: Request, stored_bytes: u64) -> Answer {
         if self.refusing {
             return Answer::Unreachable;
         }

@@ -1,0 +1,166 @@
+//! Signals to the running command: it cleans up, says so, and leaves neither a process nor a file.
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tempfile::TempDir;
+
+use support::wait_until;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+/// The command at work, with a temporary directory of its own.
+struct Running {
+    child: Child,
+    /// What it prints, on either stream.
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    directory: TempDir,
+}
+
+impl Running {
+    fn begin(arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+            .args(arguments)
+            .current_dir(scenarios())
+            .env("TMPDIR", directory.path())
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A group of its own, as a shell gives to each command.
+            .process_group(0)
+            .spawn()
+            .expect("the binary can be started");
+        let (sender, lines) = channel();
+        pass_on(child.stdout.take().expect("piped"), sender.clone());
+        pass_on(child.stderr.take().expect("piped"), sender);
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+            directory,
+        }
+    }
+
+    fn wait_for_line(&mut self, text: &str) {
+        while !self.seen.last().is_some_and(|line| line.contains(text)) {
+            let line = self.lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("no line with {text:?}: {:#?}", self.seen));
+            self.seen.push(line);
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits for its end and expects this exit code, this text, and nothing left.
+    fn expect_end(mut self, code: i32, text: &str) {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.seen.push(line);
+        }
+        let status = self.child.wait().expect("our child");
+        assert_eq!(status.code(), Some(code), "{:#?}", self.seen);
+        assert!(
+            self.seen.iter().any(|line| line.contains(text)),
+            "{:#?}",
+            self.seen
+        );
+        assert_eq!(processes_below(self.directory.path()), Vec::<u32>::new());
+        let left: Vec<_> = fs::read_dir(self.directory.path())
+            .expect("our own directory")
+            .map(|entry| entry.expect("readable").path())
+            .collect();
+        assert_eq!(left, Vec::<PathBuf>::new());
+    }
+}
+
+fn pass_on(stream: impl Read + Send + 'static, sender: Sender<String>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            if sender
+                .send(String::from_utf8_lossy(&line).into_owned())
+                .is_err()
+            {
+                return;
+            }
+        }
+    });
+}
+
+/// Every process in whose environment the directory appears: supervisors, drivers, and whatever these have started.
+fn processes_below(directory: &Path) -> Vec<u32> {
+    let wanted = directory.to_str().expect("UTF-8").as_bytes();
+    fs::read_dir("/proc")
+        .expect("Linux")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid: &u32| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.windows(wanted.len()).any(|part| part == wanted)
+        })
+        .collect()
+}
+
+#[test]
+fn control_c_in_the_middle_of_a_suite() {
+    let mut running = Running::begin(&["drivers/good-bash", "-v"]);
+    running.wait_for_line("pass ");
+    assert!(processes_below(running.directory.path()).len() > 1);
+    // A terminal sends it to all processes of the group.
+    kill_process_group(running.pid(), Signal::INT).expect("it runs");
+    running.expect_end(130, "stopped by SIGINT");
+}
+
+#[test]
+fn sigterm_while_a_driver_ignores_it() {
+    let mut running = Running::begin(&["drivers/term-ignored", "-v", "--only", "signal"]);
+    running.wait_for_line("running ");
+    wait_until("a driver is called", PATIENCE, || {
+        processes_below(running.directory.path()).len() > 2
+    });
+    kill_process(running.pid(), Signal::TERM).expect("it runs");
+    running.expect_end(143, "stopped by SIGTERM");
+}
+
+#[test]
+fn a_second_signal_is_not_kept_waiting() {
+    let mut running = Running::begin(&["drivers/term-ignored", "-v", "--only", "signal"]);
+    running.wait_for_line("running ");
+    kill_process(running.pid(), Signal::INT).expect("it runs");
+    // Two that come close together may be heard as one: the exit code is the same.
+    kill_process(running.pid(), Signal::INT).expect("it runs, or is our zombie");
+    let status = running.child.wait().expect("our child");
+    assert_eq!(status.code(), Some(130));
+    wait_until("every process has died", PATIENCE, || {
+        processes_below(running.directory.path()).is_empty()
+    });
+}
+
+#[test]
+fn control_c_while_a_job_hangs() {
+    let payload = fs::read_to_string(scenarios().join("jobs/hello.json")).expect("readable");
+    let payload = payload.replace("The password is $PASSWORD", "waiting; $(sleep 1000)");
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let file = home.path().join("job.json");
+    fs::write(&file, payload).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let mut running = Running::begin(&["job", file, "--driver", "drivers/good-bash"]);
+    running.wait_for_line("Hello from example/orchard");
+    kill_process_group(running.pid(), Signal::INT).expect("it runs");
+    running.expect_end(130, "stopped by SIGINT");
+}
