@@ -66,10 +66,11 @@ fn clause_id(root: &Path) -> String {
          /// Every clause, in the order of the file.\n\
          pub const ALL: &'static [Self] = &[\n{}];\n\n\
          /// The id as people write it.\n\
-         pub const fn name(self) -> &'static str {{\nmatch self {{\n{}}}\n}}\n}}\n",
+         pub const fn name(self) -> &'static str {{\nNAMES[self as usize]\n}}\n}}\n\n\
+         const NAMES: &[&str] = &[\n{}];\n",
         lines(|id| format!("    /// Clause {id}.\n    {id},\n")),
         lines(|id| format!("    Self::{id},\n")),
-        lines(|id| format!("    Self::{id} => {id:?},\n")),
+        lines(|id| format!("    {id:?},\n")),
     )
 }
 

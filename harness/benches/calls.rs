@@ -65,7 +65,7 @@ impl Repeated {
             executable: self.executable.clone(),
             args: self.args.clone(),
             cwd: self.temp_dir.clone(),
-            environment: self.environment.clone(),
+            environment: self.environment.clone().into(),
             script,
             exit_code_file: self.temp_dir.join("build_exit_code"),
             read_exit_code_file_on: 1,

@@ -236,7 +236,7 @@ impl Comparison {
             &format!("{}/build_exit_code", job.temp_dir),
             &format!("{}/response.json", job.temp_dir),
             &job_env,
-            job.build.custom_environment(),
+            &job.build.custom_environment(),
         )
         .into_iter()
         .collect();

@@ -344,6 +344,10 @@ pub struct Finding {
     pub fingerprint: String,
     /// Command that shows it again.
     pub reproduce: String,
+    /// For `waived`: the waiver's reason, owner, link and last day. For `unexpected-pass`: those of the waiver that has
+    /// expired or that nothing matches any more; [`Finding::check`] and [`Finding::case`] are then its globs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiver: Option<String>,
 }
 
 /// One case.

@@ -63,19 +63,20 @@ pub fn render(report: &Report, options: TerminalOptions) -> String {
     page.text
 }
 
-/// Findings of one check with one status: one block, since they are one thing to fix.
+/// Findings of one check with one status and one waiver: one block, since they are one thing to fix.
 fn groups(report: &Report) -> Vec<Vec<&Finding>> {
-    let mut groups: BTreeMap<(u8, &str), Vec<&Finding>> = BTreeMap::new();
+    let mut groups: BTreeMap<(u8, &str, Option<&str>), Vec<&Finding>> = BTreeMap::new();
     for finding in &report.findings {
         let rank = match (finding.status, finding.level) {
             (Status::Waived, _) => 0,
             (Status::Inconclusive, _) => 1,
+            (Status::UnexpectedPass, _) => 5,
             (_, Level::May) => 2,
             (_, Level::Should) => 3,
             (_, Level::Must) => 4,
         };
         groups
-            .entry((rank, &finding.check))
+            .entry((rank, &finding.check, finding.waiver.as_deref()))
             .or_default()
             .push(finding);
     }
@@ -90,6 +91,13 @@ fn groups(report: &Report) -> Vec<Vec<&Finding>> {
 
 /// `run build_script`, `prepare`, `the whole job`.
 fn place(finding: &Finding) -> String {
+    if finding.status == Status::UnexpectedPass {
+        // What the waiver is for; no call is to blame.
+        return match finding.case.as_str() {
+            "" => "every case".to_owned(),
+            glob => visible_line(glob),
+        };
+    }
     match (&finding.stage, finding.call) {
         (Some(stage), call) => format!("{call} {}", visible_line(stage)),
         (None, Call::Job) => "whole job".to_owned(),
@@ -197,6 +205,7 @@ impl Page {
         }
         self.line(&headline);
         self.sentence(&first.message);
+        self.field("waiver", first.waiver.as_deref().unwrap_or_default());
         if matches!(first.status, Status::Waived) && self.options.verbosity == 0 {
             self.line("");
             return;
@@ -326,9 +335,11 @@ impl Page {
     }
 
     fn verdict(&self, report: &Report) -> String {
-        let counts =
-            |finding: &&Finding| matches!(finding.status, Status::Fail | Status::UnexpectedPass);
+        let counts = |finding: &&Finding| finding.status == Status::Fail;
         let mut failed: Vec<&str> = Vec::new();
+        let stale = report.findings.iter();
+        let stale = stale.filter(|finding| finding.status == Status::UnexpectedPass);
+        let stale = stale.count();
         for finding in report.findings.iter().filter(counts) {
             let binding =
                 finding.level == Level::Must || report.strict && finding.level == Level::Should;
@@ -339,7 +350,13 @@ impl Page {
         let (color, words, remark) = match report.verdict {
             Verdict::Pass => (AnsiColor::Green, "PASS", "the driver conforms".to_owned()),
             Verdict::Fail => {
-                let remark = format!("{} to fix", counted(failed.len(), "check"));
+                let checks = format!("{} to fix", counted(failed.len(), "check"));
+                let waivers = format!("{} to remove or renew", counted(stale, "waiver"));
+                let remark = match (failed.is_empty(), stale) {
+                    (_, 0) => checks,
+                    (true, _) => waivers,
+                    (false, _) => format!("{checks}, {waivers}"),
+                };
                 (AnsiColor::Red, "FAIL", remark)
             }
             Verdict::Inconclusive => {

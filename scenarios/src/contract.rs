@@ -39,6 +39,10 @@ impl ClauseId {
     }
 
     /// What the contract says there.
+    ///
+    /// # Panics
+    ///
+    /// If the embedded contract is invalid, which a test rules out.
     pub fn clause(self) -> &'static Clause {
         // The ids are made from the same file, so there is always one; the loader sees to it.
         let found = all().iter().find(|clause| clause.id == self);

@@ -291,6 +291,22 @@ pub(crate) fn starved(trace: &Trace) -> bool {
     trace.scheduling_delay_max > STARVED
 }
 
+/// How long a pipe may stay open after the exit: what the last words of a child take on a busy machine.
+pub(crate) const HELD: Duration = Duration::from_secs(1);
+
+/// How long the script of a call went on printing after SIGTERM had ended the driver, if that is longer than last words
+/// take. A script that is deaf to SIGTERM may do so until the SIGKILL of the runner ends it.
+pub(crate) fn script_outlived(call: &CallRecord) -> Option<Duration> {
+    let (exit, _) = call.leader_exit.filter(|(exit, _)| {
+        let before_kill = kill_sent(call).is_none_or(|kill| *exit < kill);
+        term_sent(call).is_some_and(|term| term <= *exit) && before_kill
+    })?;
+    let ending = &call.probe.as_ref()?.ending;
+    let (last, _) = call.markers.iter().rfind(|(_, seen)| seen.word == "beat")?;
+    let excused = *ending == ProbeEnding::HangIgnoringTerm && call.abandoned.is_none();
+    Some(last.since(exit)).filter(|outlived| *outlived > HELD && !excused)
+}
+
 /// When the last pipe of a call was closed, if both are.
 pub(crate) fn pipes_closed(call: &CallRecord) -> Option<Moment> {
     Some(call.stdout_closed?.max(call.stderr_closed?))

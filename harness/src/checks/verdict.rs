@@ -1,6 +1,6 @@
 //! From deviations in cases to the verdict of a run: what each check says, and each defect once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use sha2::{Digest, Sha256};
@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
 use crate::plan::seed::hexadecimal;
+use crate::plan::waiver::{Waivers, message_class};
 use crate::trace::Trace;
 
 use super::{Check, Deviation, Level};
@@ -30,6 +31,8 @@ pub enum Status {
     Skip,
     /// Cases were looked at, and nothing was found.
     Pass,
+    /// What was found is excepted by a waiver.
+    Waived,
     /// Something was found that a machine too busy may have caused.
     Inconclusive,
     /// The harness failed.
@@ -44,6 +47,7 @@ impl Status {
         match self {
             Self::Skip => "skip",
             Self::Pass => "pass",
+            Self::Waived => "waived",
             Self::Inconclusive => "inconclusive",
             Self::Error => "error",
             Self::Fail => "fail",
@@ -82,8 +86,10 @@ pub struct Finding {
     pub program: Option<Program>,
     /// The stage to blame, as the driver was told it.
     pub stage: Option<String>,
-    /// `Fail` or, if no case shows it without doubt, `Inconclusive`.
+    /// `Fail` or, if no case shows it without doubt, `Inconclusive`; `Waived` if a waiver excepts it.
     pub status: Status,
+    /// The number of the waiver that excepts it.
+    pub waiver: Option<usize>,
     /// The same for the same defect in every run.
     pub fingerprint: String,
     /// The deviation of the first case that shows it best.
@@ -99,12 +105,18 @@ pub struct Verdict {
     pub checks: Vec<CheckVerdict>,
     /// What each case comes to, in the order of the cases.
     pub cases: Vec<CaseVerdict>,
-    /// Each defect once: musts first, then by id of the check.
+    /// Each defect once, or twice if only some of its cases are waived: musts first, then by id of the check.
     pub findings: Vec<Finding>,
+    /// Numbers of the waivers that something was found for.
+    pub waivers_used: BTreeSet<usize>,
 }
 
 /// Judges the cases of a run.
-pub fn judge(runs: &[(&Case, &CaseResult)], checks: &[&'static Check]) -> Verdict {
+pub fn judge(
+    runs: &[(&Case, &CaseResult)],
+    checks: &[&'static Check],
+    waivers: &Waivers,
+) -> Verdict {
     let mut verdicts: Vec<CheckVerdict> = checks
         .iter()
         .map(|check| CheckVerdict {
@@ -113,7 +125,11 @@ pub fn judge(runs: &[(&Case, &CaseResult)], checks: &[&'static Check]) -> Verdic
             cases: 0,
         })
         .collect();
-    let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
+    let mut found = Found {
+        waivers,
+        used: BTreeSet::new(),
+        findings: BTreeMap::new(),
+    };
     let mut cases = Vec::new();
     for (case, result) in runs {
         let mut verdict = CaseVerdict {
@@ -135,7 +151,7 @@ pub fn judge(runs: &[(&Case, &CaseResult)], checks: &[&'static Check]) -> Verdic
                     .iter_mut()
                     .filter(|check| may_judge(check.check, case))
                 {
-                    judge_case(check, case, trace, &mut verdict, &mut findings);
+                    judge_case(check, case, trace, &mut verdict, &mut found);
                 }
             }
         }
@@ -144,17 +160,19 @@ pub fn judge(runs: &[(&Case, &CaseResult)], checks: &[&'static Check]) -> Verdic
     Verdict {
         checks: verdicts,
         cases,
-        findings: in_order(findings),
+        findings: in_order(found.findings),
+        waivers_used: found.used,
     }
 }
 
 /// The verdict of a run from the verdicts of its cases, each judged by itself. So a trace need not be kept until the last
 /// case is done.
 pub fn merge(verdicts: impl IntoIterator<Item = Verdict>, checks: &[&'static Check]) -> Verdict {
-    let mut merged = judge(&[], checks);
-    let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
+    let mut merged = judge(&[], checks, &Waivers::default());
+    let mut findings = Defects::new();
     for verdict in verdicts {
         merged.cases.extend(verdict.cases);
+        merged.waivers_used.extend(verdict.waivers_used);
         for of_case in verdict.checks {
             let same = |known: &&mut CheckVerdict| known.check.id == of_case.check.id;
             if let Some(known) = merged.checks.iter_mut().find(same) {
@@ -170,7 +188,10 @@ pub fn merge(verdicts: impl IntoIterator<Item = Verdict>, checks: &[&'static Che
     merged
 }
 
-fn in_order(findings: BTreeMap<String, Finding>) -> Vec<Finding> {
+/// Each defect once, by fingerprint and waiver.
+type Defects = BTreeMap<(String, Option<usize>), Finding>;
+
+fn in_order(findings: Defects) -> Vec<Finding> {
     let mut findings: Vec<Finding> = findings.into_values().collect();
     findings.sort_by_key(|finding| {
         (
@@ -181,6 +202,42 @@ fn in_order(findings: BTreeMap<String, Finding>) -> Vec<Finding> {
         )
     });
     findings
+}
+
+/// Adds a finding to those of the same defect. The first one that is beyond doubt is kept as the example.
+fn enter(findings: &mut Defects, mut new: Finding) {
+    let key = (new.fingerprint.clone(), new.waiver);
+    let Some(known) = findings.get_mut(&key) else {
+        findings.insert(key, new);
+        return;
+    };
+    let name = new.cases.remove(0);
+    let better = new.status > known.status;
+    known.cases.retain(|case| !better || *case != name);
+    if better {
+        known.cases.insert(0, name);
+        known.status = new.status;
+        known.deviation = new.deviation;
+    } else if !known.cases.contains(&name) {
+        known.cases.push(name);
+    }
+}
+
+/// What was found so far.
+struct Found<'run> {
+    waivers: &'run Waivers,
+    used: BTreeSet<usize>,
+    findings: Defects,
+}
+
+impl Found<'_> {
+    /// The waiver for a deviation; all that match count as used, since each of them would do.
+    fn waiver(&mut self, check: &Check, case: &Case, message: &str) -> Option<usize> {
+        let matching = self.waivers.matching(check.id, &case.name, message);
+        let matching: Vec<usize> = matching.collect();
+        self.used.extend(&matching);
+        matching.first().copied()
+    }
 }
 
 /// The case is not reserved for other checks.
@@ -194,7 +251,7 @@ fn judge_case(
     case: &Case,
     trace: &Trace,
     case_verdict: &mut CaseVerdict,
-    findings: &mut BTreeMap<String, Finding>,
+    found: &mut Found<'_>,
 ) {
     let check = verdict.check;
     // A check that panics is our own bug: it must not take the other findings with it, nor count against the driver.
@@ -209,7 +266,10 @@ fn judge_case(
     verdict.cases += 1;
     verdict.status = verdict.status.max(Status::Pass);
     for deviation in deviations {
-        let status = if deviation.inconclusive {
+        let waiver = found.waiver(check, case, &deviation.message);
+        let status = if waiver.is_some() {
+            Status::Waived
+        } else if deviation.inconclusive {
             Status::Inconclusive
         } else {
             Status::Fail
@@ -218,7 +278,9 @@ fn judge_case(
         if check.level == Level::Must {
             case_verdict.status = case_verdict.status.max(status);
         }
-        enter(findings, finding(check, case, trace, status, deviation));
+        let mut new = finding(check, case, trace, status, deviation);
+        new.waiver = waiver;
+        enter(&mut found.findings, new);
     }
 }
 
@@ -240,26 +302,9 @@ fn finding(
         fingerprint: fingerprint(check.id, program, stage.as_deref(), &deviation.message),
         stage,
         status,
+        waiver: None,
         deviation,
         cases: vec![case.name.clone()],
-    }
-}
-
-/// Adds a finding to those of the same defect. The first one that is beyond doubt is kept as the example.
-fn enter(findings: &mut BTreeMap<String, Finding>, mut new: Finding) {
-    let Some(known) = findings.get_mut(&new.fingerprint) else {
-        findings.insert(new.fingerprint.clone(), new);
-        return;
-    };
-    let name = new.cases.remove(0);
-    let better = new.status > known.status;
-    known.cases.retain(|case| !better || *case != name);
-    if better {
-        known.cases.insert(0, name);
-        known.status = new.status;
-        known.deviation = new.deviation;
-    } else if !known.cases.contains(&name) {
-        known.cases.push(name);
     }
 }
 
@@ -282,19 +327,6 @@ pub fn fingerprint(
         hasher.update([0]);
     }
     hexadecimal(&hasher.finalize())
-}
-
-/// A message without the numbers in it, which differ from run to run.
-fn message_class(message: &str) -> String {
-    let mut class = String::new();
-    for letter in message.chars() {
-        if !letter.is_ascii_digit() {
-            class.push(letter);
-        } else if !class.ends_with('#') {
-            class.push('#');
-        }
-    }
-    class
 }
 
 #[cfg(test)]
@@ -330,7 +362,11 @@ mod tests {
     fn one_defect_in_two_cases_is_one_finding() {
         let (first, second) = (failing_script("a/one"), failing_script("a/two"));
         let (one, two) = (done(&first), done(&second));
-        let verdict = judge(&[(&first.case, &one), (&second.case, &two)], all());
+        let verdict = judge(
+            &[(&first.case, &one), (&second.case, &two)],
+            all(),
+            &Waivers::default(),
+        );
         assert_eq!(verdict.findings.len(), 1, "{:#?}", verdict.findings);
         let finding = &verdict.findings[0];
         assert_eq!(finding.check.id, MAPPING);
@@ -356,7 +392,7 @@ mod tests {
     fn a_case_reserved_for_other_checks_says_nothing() {
         let mut scene = failing_script("a/one");
         scene.case.only_checks = vec!["environment/works-without-home".to_owned()];
-        let verdict = judge(&[(&scene.case, &done(&scene))], all());
+        let verdict = judge(&[(&scene.case, &done(&scene))], all(), &Waivers::default());
         assert!(verdict.findings.is_empty());
         assert_eq!(verdict_of(&verdict, MAPPING).status, Status::Skip);
     }
@@ -366,7 +402,11 @@ mod tests {
         let scene = failing_script("a/one");
         let skipped = CaseResult::Skipped("no cleanup program".to_owned());
         let failed = CaseResult::Failed("out of file handles".to_owned());
-        let verdict = judge(&[(&scene.case, &skipped), (&scene.case, &failed)], all());
+        let verdict = judge(
+            &[(&scene.case, &skipped), (&scene.case, &failed)],
+            all(),
+            &Waivers::default(),
+        );
         assert_eq!(verdict.cases[0].status, Status::Skip);
         assert_eq!(verdict.cases[1].status, Status::Error);
         assert_eq!(
@@ -389,7 +429,11 @@ mod tests {
             examine: |_, _| panic!("a bug of the check"),
         };
         let scene = failing_script("a/one");
-        let verdict = judge(&[(&scene.case, &done(&scene))], &[&BROKEN]);
+        let verdict = judge(
+            &[(&scene.case, &done(&scene))],
+            &[&BROKEN],
+            &Waivers::default(),
+        );
         assert_eq!(verdict.checks[0].status, Status::Error);
         assert_eq!(verdict.cases[0].status, Status::Error);
         assert!(verdict.findings.is_empty());
@@ -405,7 +449,11 @@ mod tests {
         };
         let (doubtful, clear) = (hanging("a/doubtful", 5), hanging("a/clear", 0));
         let (one, two) = (done(&doubtful), done(&clear));
-        let verdict = judge(&[(&doubtful.case, &one), (&clear.case, &two)], all());
+        let verdict = judge(
+            &[(&doubtful.case, &one), (&clear.case, &two)],
+            all(),
+            &Waivers::default(),
+        );
         assert_eq!(verdict.findings.len(), 1);
         assert_eq!(verdict.findings[0].status, Status::Fail);
         assert_eq!(verdict.findings[0].cases, ["a/clear", "a/doubtful"]);

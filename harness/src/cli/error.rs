@@ -4,6 +4,7 @@ use driver_conformance_reports::model::ExitCode;
 
 use crate::driver::Problem;
 use crate::plan::PlanError;
+use crate::plan::waiver::WaiverError;
 use crate::suite::{InterruptSignal, RunError, call_name};
 
 /// An end that is caused by the user, the machine or us, but not by the driver's conformance.
@@ -94,6 +95,18 @@ impl From<PlanError> for ExpectedError {
                 RunError::Harness(ours.to_string()).into()
             }
         }
+    }
+}
+
+impl From<WaiverError> for ExpectedError {
+    fn from(error: WaiverError) -> Self {
+        let remedy = match &error.error {
+            PlanError::NoMatch { near, .. } if !near.is_empty() => {
+                format!("near names: {}", near.join(", "))
+            }
+            _ => "`driver-conformance list` shows every name".to_owned(),
+        };
+        Self::Usage(Problem::new(error.to_string(), remedy))
     }
 }
 

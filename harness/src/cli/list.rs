@@ -13,6 +13,7 @@ use crate::suite::{CaseEntry, Suite};
 use super::{ExpectedError, Output};
 
 /// Arguments of `list`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Only what matches this glob; may be repeated

@@ -13,6 +13,7 @@ mod report_target;
 mod run;
 mod show;
 mod signals;
+mod waivers;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -65,10 +66,12 @@ enum Command {
     Emulate(emulate::Arguments),
     /// Run one job payload through a driver and print the job log
     Job(Box<job::Arguments>),
+    /// Exceptions for a driver that does not conform yet
+    Waivers(waivers::Arguments),
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 4] = ["list", "show", "emulate", "job"];
+const SUBCOMMANDS: [&str; 5] = ["list", "show", "emulate", "job", "waivers"];
 
 /// Runs the command line and returns the process exit code.
 pub fn main() -> process::ExitCode {
@@ -136,6 +139,7 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Show(arguments)) => show::execute(arguments, &suite, output),
         Some(Command::Emulate(arguments)) => emulate::execute(arguments, output),
         Some(Command::Job(arguments)) => job::execute(arguments, output),
+        Some(Command::Waivers(arguments)) => waivers::execute(arguments, &suite, output),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
+use std::time::SystemTime;
 
 use clap::{ArgAction, Args};
 use driver_conformance_reports::model::Report;
@@ -11,7 +12,8 @@ use driver_conformance_reports::terminal;
 use crate::driver::tools::shell_quoted;
 use crate::driver::{Driver, Problem};
 use crate::plan::select::{Globs, select};
-use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite};
+use crate::plan::waiver::{Names, Waivers};
+use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite, utc_date};
 
 use super::report_target::{self, OpenTarget, ReportTarget};
 use super::{DriverArguments, ExpectedError, Output, progress, signals};
@@ -75,13 +77,37 @@ pub(super) fn execute(
     run(arguments, suite, interruption, output)
 }
 
-/// The same with an interruption from anywhere.
+/// Runs the suite for another command and writes the reports that were asked for, but shows nothing.
+pub(super) fn report(
+    arguments: &Arguments,
+    suite: &dyn Suite,
+    output: &mut Output,
+) -> Result<Report, ExpectedError> {
+    let interruption = Interruption::default();
+    signals::listen(&interruption)?;
+    let (report, targets) = examine(arguments, suite, interruption, output)?;
+    write_reports(&report, targets, output)?;
+    Ok(report)
+}
+
+/// The same as [`execute`] with an interruption from anywhere.
 fn run(
     arguments: &Arguments,
     suite: &dyn Suite,
     interruption: Interruption,
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
+    let (report, targets) = examine(arguments, suite, interruption, output)?;
+    finish(&report, arguments.verbose, targets, output)
+}
+
+/// The report, and where it is to be written.
+fn examine(
+    arguments: &Arguments,
+    suite: &dyn Suite,
+    interruption: Interruption,
+    output: &mut Output,
+) -> Result<(Report, Vec<OpenTarget>), ExpectedError> {
     let Some(path) = &arguments.path else {
         return Err(ExpectedError::Usage(Problem::new(
             "no driver is given",
@@ -98,7 +124,7 @@ fn run(
     let mut progress = progress::for_standard_error(arguments.verbose);
     let result = suite.run(&driver, &options, progress.as_mut());
     progress.finished();
-    finish(&result?, arguments.verbose, targets, output)
+    Ok((result?, targets))
 }
 
 /// Writes the reports, then shows the one for people: its summary is what the user sees last.
@@ -108,19 +134,25 @@ fn finish(
     targets: Vec<OpenTarget>,
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
-    // One report that cannot be written must not cost the others.
+    let written = write_reports(report, targets, output);
+    let options = output.terminal_options(verbosity);
+    output.text(&terminal::render(report, options));
+    written.map(|()| report.exit_code)
+}
+
+/// One report that cannot be written must not cost the others.
+fn write_reports(
+    report: &Report,
+    targets: Vec<OpenTarget>,
+    output: &mut Output,
+) -> Result<(), ExpectedError> {
     let mut not_written = None;
     for target in targets {
         if let Err(error) = target.write(report, output) {
             not_written.get_or_insert(error);
         }
     }
-    let options = output.terminal_options(verbosity);
-    output.text(&terminal::render(report, options));
-    match not_written {
-        Some(error) => Err(error),
-        None => Ok(report.exit_code),
-    }
+    not_written.map_or(Ok(()), Err)
 }
 
 impl Arguments {
@@ -153,6 +185,18 @@ impl Arguments {
         if selected.cases.is_empty() || selected.checks.is_empty() {
             return Err(ExpectedError::NothingSelected);
         }
+        let waivers = Waivers::prepare(
+            &driver.waivers,
+            Names {
+                all: &checks,
+                selected: &selected.checks,
+            },
+            Names {
+                all: &cases,
+                selected: &selected.cases,
+            },
+            utc_date(SystemTime::now()),
+        )?;
         let seed = self.seed.or(defaults.seed).unwrap_or(SEED_DEFAULT);
         let at_once = CASES_PER_PROCESSOR * available_parallelism().map_or(1, usize::from);
         Ok(RunOptions {
@@ -161,6 +205,7 @@ impl Arguments {
             seed,
             jobs: self.jobs.or(defaults.jobs).unwrap_or(at_once),
             strict: self.strict || defaults.strict,
+            waivers,
             reproduce: self.typed(driver, seed),
             interruption,
         })

@@ -2,6 +2,7 @@
 //! B6, B11, E13).
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::RunnerConfig;
@@ -90,7 +91,16 @@ pub struct Build {
     executor_is_known: bool,
     settings: OnceCell<Settings>,
     variables: OnceCell<Variables>,
-    environment: OnceCell<Vec<(String, String)>>,
+    derived: Derived,
+}
+
+/// What is made of the variables for every call, and kept while they stay as they are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Derived {
+    /// See [`Build::custom_environment`].
+    pub(super) custom_environment: OnceCell<Arc<[(String, String)]>>,
+    /// Lines of a script that export the variables, and write the file variables.
+    pub(super) exports: OnceCell<String>,
 }
 
 impl Build {
@@ -119,7 +129,7 @@ impl Build {
             executor_is_known: false,
             settings: OnceCell::new(),
             variables: OnceCell::new(),
-            environment: OnceCell::new(),
+            derived: Derived::default(),
         }
     }
 
@@ -242,7 +252,11 @@ impl Build {
     pub fn refresh_variables(&mut self) {
         self.settings.take();
         self.variables.take();
-        self.environment.take();
+        self.derived = Derived::default();
+    }
+
+    pub(super) fn derived(&self) -> &Derived {
+        &self.derived
     }
 
     /// All variables of the job, expanded, in the runner's order (B6, B8); cached until they are refreshed.
@@ -376,17 +390,16 @@ impl Build {
     /// a refresh of the variables undoes it (E13).
     pub fn set_job_status(&mut self, status: &str) {
         self.all_variables();
-        self.environment.take();
         if let Some(variables) = self.variables.get_mut() {
             variables.overwrite_key("CI_JOB_STATUS", Variable::new("CI_JOB_STATUS", status));
         }
+        self.derived = Derived::default();
     }
 
     /// Expands variables in the names and aliases of image and services. The runner does it once, before the first
     /// attempt, and only after that learns what its executor is.
     pub fn expand_image_and_services(&mut self) {
         let variables = self.all_variables().clone();
-        self.environment.take();
         let image_and_services =
             std::iter::once(&mut self.payload.image).chain(self.payload.services.iter_mut());
         for image in image_and_services {
@@ -394,6 +407,7 @@ impl Build {
             image.alias = variables.expand_value(&image.alias);
         }
         self.executor_is_known = true;
+        self.derived = Derived::default();
     }
 
     /// Sets the directories of an attempt, from `[[runners]]` or `config_exec` (A5, A6, A7).
@@ -491,14 +505,6 @@ impl Build {
     /// Prefixes of tokens the job log must not show, as GitLab sent them.
     pub fn token_mask_prefixes(&self) -> Vec<String> {
         self.payload.features.token_mask_prefixes.to_vec()
-    }
-
-    /// Keeps the environment entries as long as the variables they are made of.
-    pub(super) fn cached_environment(
-        &self,
-        make: impl FnOnce() -> Vec<(String, String)>,
-    ) -> &[(String, String)] {
-        self.environment.get_or_init(make)
     }
 
     /// How long the job may take from after its preparation began.

@@ -1,6 +1,7 @@
 //! The environment of a driver's programs (B5, B6, I1).
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -27,23 +28,26 @@ struct JobService<'a> {
 
 impl Build {
     /// The `CUSTOM_ENV_…` entries in the runner's order, `CUSTOM_ENV_CI_JOB_SERVICES` last (B6, I1). A name may occur
-    /// more than once. Cached like [`all_variables`](Self::all_variables).
-    pub fn custom_environment(&self) -> &[(String, String)] {
-        self.cached_environment(|| {
-            let variables = self.all_variables();
-            let mut entries = Vec::with_capacity(variables.len() + 1);
-            for variable in variables {
-                entries.push((
-                    format!("{CUSTOM_ENV_PREFIX}{}", variable.key),
-                    variable.value.clone(),
-                ));
-            }
+    /// more than once. Every call gets the same ones while the variables stay as they are.
+    pub fn custom_environment(&self) -> Arc<[(String, String)]> {
+        let kept = &self.derived().custom_environment;
+        Arc::clone(kept.get_or_init(|| self.compose_custom_environment().into()))
+    }
+
+    fn compose_custom_environment(&self) -> Vec<(String, String)> {
+        let variables = self.all_variables();
+        let mut entries = Vec::with_capacity(variables.len() + 1);
+        for variable in variables {
             entries.push((
-                format!("{CUSTOM_ENV_PREFIX}CI_JOB_SERVICES"),
-                self.job_services(),
+                format!("{CUSTOM_ENV_PREFIX}{}", variable.key),
+                variable.value.clone(),
             ));
-            entries
-        })
+        }
+        entries.push((
+            format!("{CUSTOM_ENV_PREFIX}CI_JOB_SERVICES"),
+            self.job_services(),
+        ));
+        entries
     }
 
     /// The value of `CI_JOB_SERVICES`: JSON, or nothing if there are no services (I1).

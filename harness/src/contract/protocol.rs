@@ -5,6 +5,7 @@
 //! ([`Emulation::next_wake`]).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::exit::{ExitCodeFile, ExitStatus, StartFailure};
 use super::moment::Moment;
@@ -74,8 +75,8 @@ pub struct CallSpec {
     pub args: Vec<String>,
     /// Working directory: TMPDIR of the attempt (B3).
     pub cwd: PathBuf,
-    /// Complete environment: no duplicates, sorted by nothing in particular (B5).
-    pub environment: Vec<(String, String)>,
+    /// Complete environment: no duplicates, sorted by nothing in particular (B5). Most calls of a job share one.
+    pub environment: Arc<[(String, String)]>,
     /// Written before the start.
     pub script: Option<ScriptFile>,
     /// `BUILD_EXIT_CODE_FILE`: read by the engine when the call exits with `read_exit_code_file_on`.

@@ -233,6 +233,7 @@ mod tests {
             ("D", "$$A $unknown."),
         ]);
         let expanded = variables.expand();
+        assert_eq!(variables.clone().into_expanded(), expanded);
         assert_eq!(expanded.value("B"), "2-$A");
         assert_eq!(expanded.value("D"), "$A .");
     }

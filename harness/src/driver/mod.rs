@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use crate::contract::config::{CustomConfig, GlobalConfig, RunnerConfig};
 use crate::contract::stage::Program;
+use crate::plan::waiver::Waiver;
 
 pub use overrides::{Overrides, ProgramOverride, TimeoutOverrides};
 pub use problem::{Problem, SourceFile};
@@ -81,6 +82,8 @@ pub struct Driver {
     pub job: JobSettings,
     /// Defaults for flags that are not given.
     pub selection: SelectionDefaults,
+    /// Exceptions from checks.
+    pub waivers: Vec<Waiver>,
     /// Whether directories of the harness take the place of an empty `builds_dir` and `cache_dir`. In a `config.toml`
     /// their absence is a configuration error of the runner (contract A5), and must show as one.
     pub provide_directories: bool,
@@ -154,6 +157,7 @@ pub fn discover(path: &Path, runner: Option<&str>, flags: &Overrides) -> Result<
         global: GlobalConfig::default(),
         job: JobSettings::default(),
         selection: SelectionDefaults::default(),
+        waivers: Vec::new(),
         provide_directories: kind != DriverKind::ConfigToml,
         digest: String::new(),
         notes: Vec::new(),
@@ -168,6 +172,7 @@ pub fn discover(path: &Path, runner: Option<&str>, flags: &Overrides) -> Result<
     if let Some(settings) = settings::read(home)? {
         settings.overrides.apply(&mut driver, home);
         driver.selection = settings.selection;
+        driver.waivers = settings.waivers;
     }
     flags.apply(&mut driver, &absolute_current_directory()?);
     programs::examine(&driver, places.as_ref())?;

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use toml::value::{Date, Datetime};
 
 use super::problem::{Problem, SourceFile};
 
@@ -127,6 +128,21 @@ impl<'document> Section<'document> {
         match value.get_ref() {
             DeValue::String(text) => Ok(Some(text.to_string())),
             _ => Err(self.mismatch(key, &STRING, value)),
+        }
+    }
+
+    /// A day: a TOML date without a time.
+    pub(super) fn date(&mut self, key: &'static str) -> Result<Option<Date>, Problem> {
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        match value.get_ref() {
+            DeValue::Datetime(Datetime {
+                date: Some(date),
+                time: None,
+                offset: None,
+            }) => Ok(Some(*date)),
+            _ => Err(self.mismatch(key, &DATE, value)),
         }
     }
 
@@ -324,6 +340,10 @@ const STRING: Expected = Expected {
 const INTEGER: Expected = Expected {
     what: "an integer",
     example: "60",
+};
+const DATE: Expected = Expected {
+    what: "a date without quotes",
+    example: "2027-01-31",
 };
 const BOOLEAN: Expected = Expected {
     what: "a boolean",

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::contract::stage::Program;
+use crate::plan::waiver::Waiver;
 
 use super::overrides::{Overrides, ProgramOverride, TimeoutOverrides};
 use super::problem::{Problem, SourceFile};
@@ -21,6 +22,8 @@ pub struct Settings {
     pub overrides: Overrides,
     /// Defaults of the command line.
     pub selection: SelectionDefaults,
+    /// Exceptions.
+    pub waivers: Vec<Waiver>,
 }
 
 /// Defaults for flags that are not given.
@@ -74,6 +77,10 @@ pub(super) fn read(directory: &Path) -> Result<Option<Settings>, Problem> {
         settings.selection = read_selection(&mut selection)?;
         selection.deny_unknown_keys()?;
     }
+    for mut waiver in root.sections("waiver")? {
+        settings.waivers.push(read_waiver(&mut waiver)?);
+        waiver.deny_unknown_keys()?;
+    }
     root.deny_unknown_keys()?;
     Ok(Some(settings))
 }
@@ -125,5 +132,33 @@ fn read_selection(section: &mut Section<'_>) -> Result<SelectionDefaults, Proble
         strict: section.boolean("strict")?.unwrap_or_default(),
         seed,
         jobs: jobs.filter(|jobs| *jobs > 0),
+    })
+}
+
+fn read_waiver(section: &mut Section<'_>) -> Result<Waiver, Problem> {
+    let (line, _) = section.file().position(section.span().start);
+    let (check, reason, expires) = (
+        section.string("check")?,
+        section.string("reason")?,
+        section.date("expires")?,
+    );
+    let missing = |key: &str, example: &str| {
+        let message = format!("a [[waiver]] lacks `{key}`");
+        let remedy = format!("add it, for example: {key} = {example}");
+        Problem::new(message, remedy).at(section.file(), section.span(), "this one")
+    };
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let check = given(check).ok_or_else(|| missing("check", "\"output/complete\""))?;
+    let reason = given(reason).ok_or_else(|| missing("reason", "\"why it is excepted\""))?;
+    let expires = expires.ok_or_else(|| missing("expires", "2027-01-31"))?;
+    Ok(Waiver {
+        check,
+        case: section.string("case")?,
+        message: section.string("message")?,
+        reason,
+        link: section.string("link")?,
+        owner: section.string("owner")?,
+        expires,
+        place: format!("{SETTINGS_FILE}:{line}"),
     })
 }

@@ -6,6 +6,7 @@ pub mod patience;
 pub mod probe;
 pub mod seed;
 pub mod select;
+pub mod waiver;
 
 use std::time::Duration;
 
@@ -88,12 +89,32 @@ pub fn load_cases(defaults: &CaseDefaults) -> Result<Vec<Case>, PlanError> {
         .iter()
         .map(|variant| expand::case(variant, defaults))
         .collect::<Result<Vec<_>, _>>()?;
+    keep_apart(&mut cases);
     cases.sort_by(|a, b| {
         b.estimate
             .cmp(&a.estimate)
             .then_with(|| a.name.cmp(&b.name))
     });
     Ok(cases)
+}
+
+/// Ids of the first case are made from this number.
+const FIRST_NUMBER: u64 = 1000;
+/// At most so many jobs of one case are alive at once.
+const JOBS_IN_CASE: u32 = 2;
+
+/// Gives each case job ids and concurrent ids of its own. Cases run side by side, and many a driver keeps its state, or
+/// has its backend, in a fixed place of the machine: with equal ids, correct drivers would meet themselves there.
+/// Job 12 of case 7 is 100712: within a case ids collide by prefix as the scenario wants it, between cases they never do.
+fn keep_apart(cases: &mut [Case]) {
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    for (number, case) in (0_u32..).zip(cases) {
+        for job in &mut case.jobs {
+            let digits = job.job_id.checked_ilog10().unwrap_or(0) + 1;
+            job.job_id += (FIRST_NUMBER + u64::from(number)) * 10_u64.pow(digits);
+            job.concurrent_id += number * JOBS_IN_CASE;
+        }
+    }
 }
 
 /// Name of the case by which a driver is calibrated: one job with every stage, to which nothing happens.
@@ -127,6 +148,34 @@ mod tests {
             variables: vec![("CI_PROJECT_NAME".into(), "orchard".into())],
             image: Some("image.example/tools:1".into()),
             services: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn ids_collide_by_prefix_within_a_case_and_never_between_cases() {
+        let cases = load_cases(&defaults()).expect("the embedded scenarios make sense");
+        for (case, ids, other, others) in cases.iter().flat_map(|case| {
+            let ids = |case: &Case| -> Vec<_> {
+                case.jobs
+                    .iter()
+                    .map(|job| (job.job_id.to_string(), job.concurrent_id))
+                    .collect()
+            };
+            cases
+                .iter()
+                .map(move |other| (case, ids(case), other, ids(other)))
+        }) {
+            for ((one, slot), (two, other_slot)) in ids
+                .iter()
+                .flat_map(|one| others.iter().map(move |two| (one, two)))
+            {
+                if case.name == other.name {
+                    assert!(one.starts_with(two.as_str()) || two.starts_with(one.as_str()));
+                } else {
+                    assert!(!one.contains(two.as_str()), "{one} {two}");
+                    assert_ne!(slot, other_slot, "{} {}", case.name, other.name);
+                }
+            }
         }
     }
 

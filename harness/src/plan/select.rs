@@ -46,10 +46,11 @@ pub fn escaped(name: &str) -> String {
 }
 
 /// A compiled glob.
-struct Pattern(GlobMatcher);
+#[derive(Debug, Clone)]
+pub(super) struct Pattern(GlobMatcher);
 
 impl Pattern {
-    fn new(text: &str) -> Result<Self, PlanError> {
+    pub(super) fn new(text: &str) -> Result<Self, PlanError> {
         let glob = GlobBuilder::new(text.trim_end_matches('/'))
             .literal_separator(true)
             .build()
@@ -61,7 +62,7 @@ impl Pattern {
     }
 
     /// Whether the glob names this, or a folder above it.
-    fn matches(&self, name: &str) -> bool {
+    pub(super) fn matches(&self, name: &str) -> bool {
         let mut folders = name.match_indices('/').map(|(slash, _)| &name[..slash]);
         self.0.is_match(name) || folders.any(|folder| self.0.is_match(folder))
     }

@@ -162,7 +162,7 @@ impl<'run> Run<'run> {
             }
             drop(sender);
             for result in receiver {
-                result.announce(self.options.strict, progress);
+                result.announce(self.options, progress);
                 results.push(result);
             }
         });
@@ -191,6 +191,7 @@ impl<'run> Run<'run> {
             &result,
             started.elapsed(),
             &selected_checks(self.options),
+            self.options,
         )
     }
 

@@ -21,10 +21,11 @@ use crate::contract::config::RunnerConfig;
 use crate::contract::stage::{Program, Stage};
 use crate::driver::Driver;
 use crate::driver::tools::{MissingTool, find_in_path, missing_tool};
+use crate::plan::waiver::Waivers;
 use crate::plan::{Calibration, CaseDefaults, load_cases};
 use crate::trace::Trace;
 
-pub use clock::utc_timestamp;
+pub use clock::{utc_date, utc_timestamp};
 pub use interruption::{InterruptSignal, Interruption};
 pub use single_job::{SingleJobError, run_single_job};
 
@@ -71,6 +72,8 @@ pub struct RunOptions {
     pub jobs: usize,
     /// Whether deviations from a SHOULD fail the run.
     pub strict: bool,
+    /// Exceptions.
+    pub waivers: Waivers,
     /// The command line without selection, as it can be typed again: `--only CASE` is put behind it.
     pub reproduce: String,
     /// Raised when the user wants to stop.

@@ -14,6 +14,7 @@ use crate::driver::Driver;
 use crate::driver::tools::shell_quoted;
 use crate::plan::case::Case;
 use crate::plan::select::escaped;
+use crate::plan::waiver::{Fault, Waiver};
 use crate::trace::{CallIndex, Trace};
 
 use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
@@ -40,8 +41,9 @@ impl CaseRun {
         result: &verdict::CaseResult,
         duration: Duration,
         checks: &[&'static Check],
+        options: &RunOptions,
     ) -> Self {
-        let judged = verdict::judge(&[(&case, result)], checks);
+        let judged = verdict::judge(&[(&case, result)], checks, &options.waivers);
         let trace = match result {
             verdict::CaseResult::Done(trace) => Some(trace),
             verdict::CaseResult::Skipped(_) | verdict::CaseResult::Failed(_) => None,
@@ -58,12 +60,12 @@ impl CaseRun {
 
     /// Whether the machine was too busy to judge it.
     pub fn is_inconclusive(&self) -> bool {
-        let doubtful = |finding: &verdict::Finding| finding.status == verdict::Status::Inconclusive;
-        !self.judged.findings.is_empty() && self.judged.findings.iter().all(doubtful)
+        let statuses = self.judged.findings.iter().map(|finding| finding.status);
+        statuses.max() == Some(verdict::Status::Inconclusive)
     }
 
     /// Tells that the case is over.
-    pub fn announce(&self, strict: bool, progress: &mut dyn Progress) {
+    pub fn announce(&self, options: &RunOptions, progress: &mut dyn Progress) {
         let judged = &self.judged;
         let mut findings: Vec<&'static str> = Vec::new();
         for finding in &judged.findings {
@@ -74,7 +76,7 @@ impl CaseRun {
         for case in &judged.cases {
             progress.case_finished(&FinishedCase {
                 name: &case.name,
-                status: case_status(case, &judged.findings, strict),
+                status: case_status(case, &judged.findings, options.strict),
                 duration: self.duration,
                 calls: self.calls,
                 findings: &findings,
@@ -97,11 +99,9 @@ pub fn assemble(
     // The same order in every run, however the cases were spread over workers.
     runs.sort_by(|a, b| a.case.name.cmp(&b.case.name));
     let judged = verdict::merge(runs.iter().map(|run| run.judged.clone()), checks);
-    let findings: Vec<Finding> = judged
-        .findings
-        .iter()
-        .map(|found| finding(found, options))
-        .collect();
+    let defects = judged.findings.iter().map(|found| finding(found, options));
+    let faults = waiver_faults(&judged, checks, options);
+    let findings: Vec<Finding> = defects.chain(faults).collect();
     let cases: Vec<CaseResult> = runs
         .iter()
         .zip(&judged.cases)
@@ -181,6 +181,74 @@ fn finding(found: &verdict::Finding, options: &RunOptions) -> Finding {
         fix: check.fix.to_owned(),
         evidence: shown.evidence,
         fingerprint: found.fingerprint.clone(),
+        waiver: found
+            .waiver
+            .and_then(|index| options.waivers.get(index))
+            .map(Waiver::summary),
+    }
+}
+
+/// A finding for each waiver that has expired or that nothing matched.
+fn waiver_faults<'a>(
+    judged: &'a verdict::Verdict,
+    checks: &'a [&'static Check],
+    options: &'a RunOptions,
+) -> impl Iterator<Item = Finding> + 'a {
+    let failed = judged.cases.iter();
+    let failed = failed.filter(|case| case.status == verdict::Status::Error);
+    let failed: Vec<String> = failed.map(|case| case.name.clone()).collect();
+    let used = |index| judged.waivers_used.contains(&index);
+    let faults = options.waivers.faults(used, &failed);
+    faults
+        .into_iter()
+        .map(|(waiver, fault)| waiver_fault(waiver, fault, checks, options))
+}
+
+fn waiver_fault(
+    waiver: &Waiver,
+    fault: Fault,
+    checks: &[&'static Check],
+    options: &RunOptions,
+) -> Finding {
+    let place = &waiver.place;
+    let (message, expected, actual, fix) = match fault {
+        Fault::Expired => (
+            format!("The waiver in {place} has expired, and what it was for fails again."),
+            format!("a waiver that holds, or none: {}", waiver.reason),
+            format!("its last day was {}", waiver.expires),
+            "Repair the driver and remove the waiver, or give it a new day and say why.",
+        ),
+        Fault::Stale => (
+            format!("The waiver in {place} no longer applies: nothing was found that it excepts."),
+            format!("a finding to except: {}", waiver.reason),
+            "every case it is for was run, and none showed it".to_owned(),
+            "Remove the waiver, so that the defect is noticed if it comes back.",
+        ),
+    };
+    // Where a glob is for several checks, they share their theme more often than not.
+    let check = checks.iter().find(|check| waiver.covers_check(check.id));
+    let class = format!("{message}{}", waiver.check);
+    Finding {
+        check: waiver.check.clone(),
+        clause: check.map(|check| clauses(check)).unwrap_or_default(),
+        category: category(check.map_or(checks::Category::ExitCode, |check| check.category)),
+        level: Level::Must,
+        call: Call::Job,
+        stage: None,
+        case: waiver.case.clone().unwrap_or_default(),
+        cases: Vec::new(),
+        status: Status::UnexpectedPass,
+        message,
+        expected: vec![expected],
+        actual,
+        requirement: String::new(),
+        why: "An exception that nobody needs any more hides the next defect of its kind."
+            .to_owned(),
+        fix: fix.to_owned(),
+        evidence: (0, 0),
+        fingerprint: verdict::fingerprint(&waiver.check, None, None, &class),
+        reproduce: options.reproduce.clone(),
+        waiver: Some(waiver.summary()),
     }
 }
 
@@ -207,7 +275,7 @@ fn case_status(case: &verdict::CaseVerdict, findings: &[verdict::Finding], stric
     status(advised.map_or(case.status, |advised| advised.max(case.status)))
 }
 
-/// A defect of the driver outweighs an error of ours, which outweighs doubt.
+/// A defect of the driver, or a waiver that does not hold, outweighs an error of ours, which outweighs doubt.
 fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) -> Verdict {
     let with = |status: Status| {
         findings.iter().any(|finding| {
@@ -216,7 +284,7 @@ fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) -> Verdict 
             binding && finding.status == status
         })
     };
-    if with(Status::Fail) {
+    if with(Status::Fail) || with(Status::UnexpectedPass) {
         Verdict::Fail
     } else if cases.iter().any(|case| case.status == Status::Error) {
         Verdict::Error
@@ -311,6 +379,7 @@ fn status(status: verdict::Status) -> Status {
     match status {
         verdict::Status::Skip => Status::Skip,
         verdict::Status::Pass => Status::Pass,
+        verdict::Status::Waived => Status::Waived,
         verdict::Status::Inconclusive => Status::Inconclusive,
         verdict::Status::Error => Status::Error,
         verdict::Status::Fail => Status::Fail,

@@ -186,7 +186,7 @@ fn spec(start: &Value) -> CallSpec {
         executable: argv.first().cloned().unwrap_or_default(),
         args: argv.get(1..).unwrap_or_default().to_vec(),
         cwd: PathBuf::from(text(&start["cwd"])),
-        environment,
+        environment: environment.into(),
         script,
         exit_code_file: PathBuf::new(),
         read_exit_code_file_on: 1,

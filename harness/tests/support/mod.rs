@@ -161,7 +161,7 @@ impl TinyRunner {
             executable: self.executable.clone(),
             args,
             cwd: self.temp_dir.clone(),
-            environment: self.environment.clone(),
+            environment: self.environment.clone().into(),
             script,
             exit_code_file: self.temp_dir.join("build_exit_code"),
             read_exit_code_file_on: 1,

@@ -33,7 +33,7 @@ use crate::checks::evidence::{
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
-use crate::trace::Trace;
+use crate::trace::{CallRecord, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
@@ -77,7 +77,8 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
     let own_environment = calls(trace).any(|(_, call)| call.program == Program::Prepare)
         && configs(case, trace)
             .iter()
-            .all(|(_, call)| config_document(call).is_ok());
+            .all(|(_, call)| chooses_directory(call))
+        && configs(case, trace).len() >= case.jobs.len();
     calls(trace)
         .filter(|(index, _)| undisturbed(case, trace, *index))
         .filter_map(|(index, call)| {
@@ -86,8 +87,8 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
                 (Program::Run, Some(run)) if !run.started() => {
                     "did not run a script while another job was alive"
                 }
-                // Without prepare a driver has no environments of its own to keep apart, and without the output of config
-                // the runner gives all jobs the same directories.
+                // Without prepare a driver has no environments of its own to keep apart; and where config names no
+                // directory, all jobs have the one that the runner is set to, maybe on this very machine.
                 (Program::Run, Some(run)) if own_environment && run.printed("forgotten") => {
                     "lost files of a job while another one was alive"
                 }
@@ -100,16 +101,34 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
         .collect()
 }
 
+/// config named the directory for builds.
+fn chooses_directory(call: &CallRecord) -> bool {
+    let chosen = |document: serde_json::Value| {
+        let directory = document.get("builds_dir")?.as_str()?;
+        Some(!directory.is_empty())
+    };
+    let document = config_document(call).ok().flatten();
+    document.and_then(chosen).unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::testing::{SYSTEM_FAILURE, Scene, exits};
+    use crate::checks::testing::{SYSTEM_FAILURE, Scene, capture, exits};
     use crate::plan::case::JobOrder;
 
     const ID: &str = "isolation/jobs-do-not-disturb";
 
     fn two_jobs(order: JobOrder) -> Scene {
+        with_output_of_config(order, r#"{"builds_dir": "/builds"}"#)
+    }
+
+    fn with_output_of_config(order: JobOrder, output: &str) -> Scene {
         Scene::with_jobs(&[12, 123], order)
+            .call(Program::Config, 0)
+            .but(|call| call.stdout = capture(output.as_bytes()))
+            .call_of(1, Program::Config, 0)
+            .but(|call| call.stdout = capture(output.as_bytes()))
             .call(Program::Prepare, 0)
             .call_of(1, Program::Prepare, 0)
     }
@@ -134,6 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_that_the_driver_did_not_choose_may_be_shared() {
+        for output in ["", r#"{"builds_dir": ""}"#, r#"{"driver": {"name": "d"}}"#] {
+            with_output_of_config(JobOrder::Turns, output)
+                .run_of(1, "build_script", exits(0), 0)
+                .printing("NONCE:start\nNONCE:forgotten\nNONCE:end\n")
+                .expect_clean(ID);
+        }
+    }
+
+    #[test]
     fn output_of_the_other_job_is_found_in_any_order() {
         two_jobs(JobOrder::Sequential)
             .run_of(0, "build_script", exits(0), 0)
@@ -141,7 +170,7 @@ mod tests {
             .but(|call| {
                 call.stdout
                     .bytes
-                    .extend_from_slice(b"driver-conformance:nonce2:start\n");
+                    .extend_from_slice(b"driver-conformance:nonce4:start\n");
             })
             .expect(ID, 1);
     }

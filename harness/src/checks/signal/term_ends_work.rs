@@ -25,33 +25,40 @@
 //! Must: H2, H9.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{calls, cleaned_up_after, deviation, each, names_number, term_sent};
+use crate::checks::evidence::{
+    calls, cleaned_up_after, deviation, each, names_number, script_outlived, starved, term_sent,
+};
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
 use crate::trace::{CallRecord, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    let terminated = calls(trace)
-        .filter(|(index, call)| term_sent(call).is_some() && cleaned_up_after(trace, *index));
+    let cleaned = |index| cleaned_up_after(trace, index);
+    let terminated = calls(trace).filter(|(index, call)| {
+        term_sent(call).is_some() && (cleaned(*index) || script_outlived(call).is_some())
+    });
     each(terminated, |(index, call)| {
         let alive: Vec<String> = trace
             .surviving_processes
             .iter()
-            .filter(|process| process.made_by == Some(index))
+            .filter(|process| cleaned(index) && process.made_by == Some(index))
             .filter(|process| is_work(case, call, &process.command))
             .map(|process| format!("process {}: {}", process.pid, process.command))
             .collect();
-        let message = "left work running that neither SIGTERM nor cleanup ended";
-        (!alive.is_empty()).then(|| {
-            deviation(
-                trace,
-                index,
-                message,
-                &["no process of this call"],
-                alive.join("; "),
-            )
-        })
+        if !alive.is_empty() {
+            let message = "left work running that neither SIGTERM nor cleanup ended";
+            let expected = ["no process of this call"];
+            return Some(deviation(trace, index, message, &expected, alive.join("; ")));
+        }
+        // The runner waits for it: a call is not over before its pipes are closed.
+        let outlived = script_outlived(call)?.as_secs_f64();
+        let message = "ended on SIGTERM and left its script running, with the output still open";
+        let actual = format!("the script went on printing for {outlived:.1} s");
+        let expected = ["the end of the script, before the end of the call"];
+        let mut found = deviation(trace, index, message, &expected, actual);
+        found.inconclusive = starved(trace);
+        Some(found)
     })
 }
 
@@ -64,7 +71,7 @@ fn is_work(case: &Case, call: &CallRecord, command: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::checks::testing::{Scene, hangs};
+    use crate::checks::testing::{Scene, hangs, seen};
     use crate::contract::stage::Program;
     use crate::trace::{CallIndex, SurvivingProcess};
 
@@ -107,6 +114,19 @@ mod tests {
         };
         left("box start job-12").expect(ID, 1);
         left("key-agent").expect_clean(ID);
+    }
+
+    #[test]
+    fn a_script_that_goes_on_printing_after_the_driver_is_found() {
+        let outlived = |milliseconds| {
+            Scene::new()
+                .run("build_script", hangs(), 74)
+                .terminated()
+                .but(|call| call.markers = vec![seen(call, milliseconds, "beat", Some(9))])
+        };
+        outlived(4000).expect(ID, 1);
+        outlived(4000).expect_silent("timeout/pipe-held-after-exit");
+        outlived(1300).expect_silent(ID);
     }
 
     #[test]

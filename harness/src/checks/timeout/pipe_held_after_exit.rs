@@ -25,21 +25,18 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, deviation, each, kill_sent, pipes_closed, starved, undisturbed_pipes,
+    HELD, calls, deviation, each, kill_sent, pipes_closed, script_outlived, starved, undisturbed_pipes,
 };
 use crate::plan::case::{Case, ProbeEnding};
 use crate::trace::{CallRecord, Trace};
-
-use std::time::Duration;
-
-/// How long a pipe may stay open after the exit: what the last words of a child take on a busy machine.
-const HELD: Duration = Duration::from_secs(1);
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let exited = calls(trace).filter(|(index, call)| {
         call.leader_exit.is_some()
             && !leader_was_killed(call)
+            // The script itself, which SIGTERM should have ended, is `signal/term-ends-work`.
+            && script_outlived(call).is_none()
             && undisturbed_pipes(case, trace, *index)
     });
     each(exited, |(index, call)| {
@@ -89,6 +86,8 @@ fn last_seen(call: &CallRecord, trace: &Trace) -> Option<crate::contract::moment
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::checks::testing::Scene;
     use crate::contract::stage::Program;
 

@@ -106,8 +106,8 @@ impl Suite for Scripted {
                 estimate: Duration::ZERO,
             };
             let result = CaseResult::Done(Box::default());
-            let run = CaseRun::judge(case, &result, Duration::ZERO, self.checks());
-            run.announce(options.strict, progress);
+            let run = CaseRun::judge(case, &result, Duration::ZERO, self.checks(), options);
+            run.announce(options, progress);
             runs.push(run);
         }
         let times = (SystemTime::UNIX_EPOCH, Duration::ZERO);
@@ -306,4 +306,125 @@ fn a_report_that_fails_late_does_not_hide_the_findings() {
         "{err}"
     );
     assert!(out.contains("verdict  FAIL"), "{out}");
+}
+
+/// A home whose driver has these waivers.
+fn waived(waivers: &str) -> TempDir {
+    let home = home();
+    let driver = home.path().join("driver");
+    fs::create_dir_all(&driver).expect("our own directory");
+    fs::write(driver.join("driver-conformance.toml"), waivers).expect("our own directory");
+    home
+}
+
+const FAR: &str = "[[waiver]]\nreason = \"The old pool\"\nexpires = 9999-12-31\n";
+
+#[test]
+fn a_waived_finding_is_reported_and_fails_nothing() {
+    let home = waived(&format!(
+        "{FAR}check = \"exit-code/*\"\nowner = \"fleet\"\n"
+    ));
+    let report = home.path().join("report.json");
+    let flag = format!("json={}", report.display());
+    let (code, out, err) = run_with(Behaviour::Judge, &home, &["--report", &flag]);
+    assert_eq!(code, ExitCode::CONFORMS, "{out}{err}");
+    assert!(out.contains("WAIVED exit-code/wrong"), "{out}");
+    assert!(
+        out.contains("The old pool; owner fleet; until 9999-12-31"),
+        "{out}"
+    );
+    let text = fs::read_to_string(report).expect("it was written");
+    let report: Report = serde_json::from_str(&text).expect("it is a report");
+    assert_eq!((report.summary.waived, report.summary.failed), (1, 0));
+    assert_eq!(report.checks[0].status.name(), "waived");
+}
+
+#[test]
+fn a_waiver_for_another_message_or_case_changes_nothing() {
+    for narrow in ["message = \"it was slow\"", "case = \"a/good\""] {
+        let home = waived(&format!("{FAR}check = \"exit-code/wrong\"\n{narrow}\n"));
+        let (code, out, _) = run_with(Behaviour::Judge, &home, &[]);
+        assert_eq!(code, ExitCode::NONCONFORMING);
+        assert!(out.contains("FAIL exit-code/wrong"), "{out}");
+        assert!(out.contains("STALE WAIVER exit-code/wrong"), "{out}");
+    }
+}
+
+#[test]
+fn a_waiver_that_nothing_needs_fails_the_run() {
+    let home = waived(&format!(
+        "{FAR}check = \"exit-code/wrong\"\ncase = \"a/good\"\n"
+    ));
+    let (code, out, _) = run_with(Behaviour::Judge, &home, &["--only", "a/good"]);
+    assert_eq!(code, ExitCode::NONCONFORMING);
+    assert!(
+        out.contains("The waiver in driver-conformance.toml:1 no longer applies"),
+        "{out}"
+    );
+    assert!(
+        out.contains("verdict  FAIL: 1 waiver to remove or renew"),
+        "{out}"
+    );
+    // Where a part of what it is for is left out, nobody can tell.
+    let home = waived(&format!("{FAR}check = \"exit-code/wrong\"\n"));
+    let (code, out, _) = run_with(Behaviour::Judge, &home, &["--only", "a/good"]);
+    assert_eq!(code, ExitCode::CONFORMS, "{out}");
+}
+
+#[test]
+fn an_expired_waiver_fails_the_run() {
+    let old = FAR.replace("9999", "2020");
+    let home = waived(&format!("{old}check = \"exit-code/wrong\"\n"));
+    let (code, out, _) = run_with(Behaviour::Judge, &home, &[]);
+    assert_eq!(code, ExitCode::NONCONFORMING);
+    assert!(out.contains("FAIL exit-code/wrong"), "{out}");
+    assert!(
+        out.contains("The waiver in driver-conformance.toml:1 has expired"),
+        "{out}"
+    );
+}
+
+#[test]
+fn a_waiver_that_is_wrong_is_wrong_usage() {
+    for (waiver, expected) in [
+        (
+            format!("{FAR}check = \"exit-code/wrnog\"\n"),
+            "near names: exit-code/wrong",
+        ),
+        (
+            format!("{FAR}case = \"a/bad\"\n"),
+            "a [[waiver]] lacks `check`",
+        ),
+        (
+            format!("{FAR}check = \"x\"\nresaon = \"x\"\n"),
+            "did you mean `reason`?",
+        ),
+        (
+            FAR.replace("9999-12-31", "\"9999-12-31\""),
+            "`expires` in [waiver] must be a date without quotes",
+        ),
+    ] {
+        let (code, _, err) = run_with(Behaviour::Judge, &waived(&waiver), &[]);
+        assert_eq!(code, ExitCode::USAGE);
+        assert!(err.contains(expected), "{err}");
+    }
+}
+
+#[test]
+fn suggested_waivers_let_the_same_run_pass() {
+    let suggested = |home: &TempDir| {
+        let path = home.path().join("report.json");
+        let flag = format!("json={}", path.display());
+        run_with(Behaviour::Judge, home, &["--report", &flag]);
+        let text = fs::read_to_string(path).expect("it was written");
+        let report: Report = serde_json::from_str(&text).expect("it is a report");
+        let expires = utc_date(SystemTime::now());
+        crate::cli::waivers::suggestion(&report, expires)
+    };
+    let text = suggested(&home());
+    assert!(text.contains("check = \"exit-code/wrong\"\n"), "{text}");
+    let home = waived(&text);
+    let (code, out, err) = run_with(Behaviour::Judge, &home, &[]);
+    assert_eq!(code, ExitCode::CONFORMS, "{out}{err}");
+    assert!(suggested(&home).starts_with("# Nothing fails"));
 }

@@ -1,6 +1,7 @@
 //! Calls of driver programs: start, output, end, and the termination protocol (contract B, G1, G3, H1–H3).
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::super::context::{ContextId, Contexts};
 use super::super::environment::compose_environment;
@@ -72,6 +73,15 @@ impl Call {
             CallState::Starting | CallState::Over(_) => None,
         }
     }
+}
+
+/// The environment of the last call, with the sources that may change from call to call.
+#[derive(Debug)]
+pub(super) struct LastEnvironment {
+    custom: Arc<[(String, String)]>,
+    temp_dir: PathBuf,
+    job_env: Vec<(String, String)>,
+    composed: Arc<[(String, String)]>,
 }
 
 impl Job {
@@ -185,16 +195,33 @@ impl Job {
         ScriptFile { dir, path, text }
     }
 
-    fn call_environment(&self) -> Vec<(String, String)> {
-        compose_environment(
+    /// Composed anew only when one of its sources has changed.
+    fn call_environment(&mut self) -> Arc<[(String, String)]> {
+        let custom = self.build.custom_environment();
+        if let Some(last) = &self.last_environment
+            && Arc::ptr_eq(&last.custom, &custom)
+            && last.temp_dir == self.attempt.temp_dir
+            && last.job_env == self.attempt.job_env
+        {
+            return Arc::clone(&last.composed);
+        }
+        let composed: Arc<[(String, String)]> = compose_environment(
             &self.host_environment,
             &self.attempt.temp_dir.to_string_lossy(),
             self.exit_codes,
             &self.attempt.exit_code_file().to_string_lossy(),
             &self.attempt.response_file().to_string_lossy(),
             &self.attempt.job_env,
-            self.build.custom_environment(),
+            &custom,
         )
+        .into();
+        self.last_environment = Some(LastEnvironment {
+            custom,
+            temp_dir: self.attempt.temp_dir.clone(),
+            job_env: self.attempt.job_env.clone(),
+            composed: Arc::clone(&composed),
+        });
+        composed
     }
 
     pub(super) fn call_started(&mut self, id: CallId, pid: u32) {

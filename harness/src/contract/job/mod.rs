@@ -29,8 +29,8 @@ use super::protocol::{Action, CallId, Emulation, Event};
 use super::stage::{Program, Stage};
 
 use attempt::Attempt;
-use calls::Call;
 pub use calls::classify;
+use calls::{Call, LastEnvironment};
 use run_phase::RunPhase;
 pub use sequence::{CallSequence, SequenceCall};
 use supervisor::Supervisor;
@@ -113,6 +113,7 @@ pub struct Job {
     calls: BTreeMap<CallId, Call>,
     next_call: u32,
     call_counts: BTreeMap<(Program, Option<String>), u32>,
+    last_environment: Option<LastEnvironment>,
 
     log_options: LogOptions,
     log: LimitedLog,
@@ -156,6 +157,7 @@ impl Job {
             calls: BTreeMap::new(),
             next_call: 0,
             call_counts: BTreeMap::new(),
+            last_environment: None,
             runner_error: None,
             started: Moment::START,
             now: Moment::START,

@@ -82,6 +82,12 @@ impl BashWriter {
         self.body
     }
 
+    /// Whole lines from another body; only where nothing is indented.
+    pub(super) fn insert(&mut self, lines: &str) {
+        debug_assert_eq!(self.indent, 0, "the lines have no indent");
+        self.body.push_str(lines);
+    }
+
     /// A line of shell text, indented.
     pub(super) fn line(&mut self, text: &str) {
         for _ in 0..self.indent {

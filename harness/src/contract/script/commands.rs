@@ -24,6 +24,21 @@ pub(super) enum FileVariables {
 
 /// Exports all variables and those of the environment file.
 pub(super) fn exports(writer: &mut BashWriter, build: &Build, files: FileVariables) {
+    if files == FileVariables::NameOnly {
+        write_exports(writer, build, files);
+        return;
+    }
+    // Nearly every stage has them, and they are most of its script.
+    let kept = &build.derived().exports;
+    let text = kept.get_or_init(|| {
+        let mut writer = BashWriter::new(build);
+        write_exports(&mut writer, build, files);
+        writer.into_body()
+    });
+    writer.insert(text);
+}
+
+fn write_exports(writer: &mut BashWriter, build: &Build, files: FileVariables) {
     for variable in build.all_variables() {
         if variable.file && files == FileVariables::NameOnly {
             let path = writer.temporary_file(&variable.key);

@@ -7,13 +7,18 @@ pub fn ansi_c(word: &str) -> String {
     }
     let mut escaped = String::with_capacity(word.len() + word.len() / 8 + 3);
     let mut needs_quotes = false;
-    for byte in word.bytes() {
-        match ansi_c_escape(byte) {
-            AnsiC::Literal => escaped.push(char::from(byte)),
-            AnsiC::Quoted => {
-                escaped.push(char::from(byte));
-                needs_quotes = true;
-            }
+    // Bytes that stay as they are come in long runs, which are copied at once.
+    let mut copied = 0;
+    for (at, byte) in word.bytes().enumerate() {
+        let escape = ansi_c_escape(byte);
+        if matches!(escape, AnsiC::Escaped(_) | AnsiC::Hexadecimal) {
+            // What stays is ASCII. Within another character there is nothing between its bytes.
+            escaped.push_str(word.get(copied..at).unwrap_or_default());
+            copied = at + 1;
+        }
+        match escape {
+            AnsiC::Literal => {}
+            AnsiC::Quoted => needs_quotes = true,
             AnsiC::Escaped(text) => {
                 escaped.push_str(text);
                 needs_quotes = true;
@@ -26,6 +31,7 @@ pub fn ansi_c(word: &str) -> String {
             }
         }
     }
+    escaped.push_str(&word[copied..]);
     if needs_quotes {
         format!("$'{escaped}'")
     } else {

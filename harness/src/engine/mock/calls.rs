@@ -513,7 +513,7 @@ fn new_record(job: usize, spec: &CallSpec, label: super::CallLabel) -> CallRecor
         nth: spec.nth,
         attempt: spec.attempt,
         argv,
-        environment: spec.environment.clone(),
+        environment: spec.environment.to_vec(),
         temp_dir: spec.cwd.clone(),
         script: spec.script.as_ref().map(|script| script.text.clone()),
         nonce: label.nonce,

@@ -9,6 +9,7 @@ use crate::checks::Deviation;
 use crate::contract::config::{GlobalConfig, RunnerConfig};
 use crate::driver::{DriverKind, JobSettings, SelectionDefaults};
 use crate::plan::case::JobOrder;
+use crate::plan::waiver::Waivers;
 use crate::suite::Interruption;
 
 fn driver() -> Driver {
@@ -19,6 +20,7 @@ fn driver() -> Driver {
         global: GlobalConfig::default(),
         job: JobSettings::default(),
         selection: SelectionDefaults::default(),
+        waivers: Vec::new(),
         provide_directories: true,
         digest: "sha256:0".into(),
         notes: Vec::new(),
@@ -95,13 +97,14 @@ fn report_of(
         seed: 1,
         jobs: 1,
         strict,
+        waivers: Waivers::default(),
         reproduce: "driver-conformance ./driver".into(),
         interruption: Interruption::default(),
     };
     let took = Duration::from_millis(5);
     let runs = runs
         .into_iter()
-        .map(|(case, result)| CaseRun::judge(case, &result, took, checks))
+        .map(|(case, result)| CaseRun::judge(case, &result, took, checks, &options))
         .collect();
     let times = (SystemTime::UNIX_EPOCH, Duration::from_millis(9));
     assemble(&driver(), &options, checks, runs, times)
