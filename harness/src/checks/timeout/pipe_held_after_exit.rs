@@ -85,7 +85,6 @@ fn last_seen(call: &CallRecord, trace: &Trace) -> Option<crate::contract::moment
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
 
     use crate::checks::testing::Scene;
