@@ -25,11 +25,13 @@
 use crate::checks::Deviation;
 use crate::checks::evidence::{calls, deviation, each};
 use crate::plan::case::Case;
-use crate::trace::Trace;
+use crate::contract::stage::Program;
+use crate::trace::{CallIndex, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    each(calls(trace), |(index, call)| {
+    let relevant = calls(trace).filter(|(index, _)| !without_directory(trace, *index));
+    each(relevant, |(index, call)| {
         let failure = call.start_failure.as_ref()?;
         let program = call.argv.first().map_or("", String::as_str);
         Some(deviation(
@@ -42,17 +44,39 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     })
 }
 
+/// The program has been started before, and a cleanup came between, which may remove the working directory: the runner
+/// does so too, and calls nothing there any more.
+fn without_directory(trace: &Trace, index: CallIndex) -> bool {
+    let (job, program) = (trace.calls[index.0].job, trace.calls[index.0].program);
+    calls(trace)
+        .take(index.0)
+        .filter(|(_, call)| call.job == job)
+        .map(|(_, call)| call)
+        .skip_while(|call| call.program != program || call.start_failure.is_some())
+        .any(|call| call.program == Program::Cleanup)
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::checks::testing::Scene;
+    use super::Program;
+    use crate::checks::testing::{Scene, exits};
     use crate::contract::exit::StartFailure;
-    use crate::contract::stage::Program;
 
     const ID: &str = "environment/programs-start";
 
     #[test]
     fn a_started_program_is_fine() {
         Scene::new().call(Program::Config, 0).expect_clean(ID);
+    }
+
+    #[test]
+    fn what_worked_before_a_cleanup_lost_its_directory_with_it() {
+        Scene::new()
+            .run("build_script", exits(0), 0)
+            .call(Program::Cleanup, 0)
+            .run("build_script", exits(0), 0)
+            .but(|call| call.start_failure = Some(StartFailure::NotFound))
+            .expect_clean(ID);
     }
 
     #[test]

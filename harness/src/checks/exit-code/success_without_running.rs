@@ -25,13 +25,15 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{deviation, each, exit_code, lone_scripts, ran_earlier_script};
-use crate::plan::case::Case;
+use crate::plan::case::{Case, ProbeOutput};
 use crate::trace::Trace;
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let successes = lone_scripts(case, trace)
         .into_iter()
+        // Where bytes that are not UTF-8 take the rest of the output along, `output/binary-unharmed` says so.
+        .filter(|run| run.probe.output != ProbeOutput::Binary)
         .filter(|run| exit_code(run.call) == Some(0));
     each(successes, |run| {
         let other = ran_earlier_script(trace, run.index);

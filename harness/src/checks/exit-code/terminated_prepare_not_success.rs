@@ -33,6 +33,9 @@ use crate::contract::stage::Program;
 use crate::plan::case::Case;
 use crate::trace::{CallIndex, Trace};
 
+/// `BUILD_FAILURE_EXIT_CODE` of every runner so far.
+const RUNNER_BUILD_FAILURE: i32 = 1;
+
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let terminated = calls(trace).filter(|(_, call)| {
@@ -41,7 +44,9 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     each(terminated, |(index, call)| {
         let (build_failure, system_failure) = exit_codes(case, call)?;
         let code = exit_code(call)?;
-        let message = if code == build_failure {
+        // Exit code 1 is what the runner of today takes for it, so that a literal or an uncaught error means the same.
+        let blames_user = code == build_failure || (code == RUNNER_BUILD_FAILURE && code != system_failure);
+        let message = if blames_user {
             "reported a failure of the user when it was terminated"
         } else if code == 0
             && call.program == Program::Prepare
@@ -75,6 +80,14 @@ mod tests {
     use crate::checks::testing::{BUILD_FAILURE, SYSTEM_FAILURE, Scene, exits};
 
     const ID: &str = "exit-code/terminated-prepare-not-success";
+
+    #[test]
+    fn the_literal_value_is_found_too() {
+        Scene::new()
+            .call(Program::Prepare, 1)
+            .terminated()
+            .expect(ID, 1);
+    }
 
     #[test]
     fn a_system_failure_or_a_death_by_the_signal_is_fine() {

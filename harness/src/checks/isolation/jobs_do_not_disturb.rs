@@ -41,10 +41,18 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         return None;
     }
     let mut found = foreign_output(case, trace);
-    if overlapping(case) {
+    if overlapping(case) && able_to_prepare(trace) {
         found.extend(failed_calls(case, trace));
     }
     Some(found)
+}
+
+/// The first config and the first prepare worked. A driver that cannot prepare at all is not disturbed by another job.
+fn able_to_prepare(trace: &Trace) -> bool {
+    [Program::Config, Program::Prepare].iter().all(|program| {
+        let first = calls(trace).find(|(_, call)| call.program == *program);
+        first.is_none_or(|(_, call)| exit_code(call) == Some(0))
+    })
 }
 
 /// Output of one job in a call of another one.
@@ -160,6 +168,18 @@ mod tests {
                 .printing("NONCE:start\nNONCE:forgotten\nNONCE:end\n")
                 .expect_clean(ID);
         }
+    }
+
+    #[test]
+    fn a_driver_that_can_never_prepare_is_not_disturbed() {
+        Scene::with_jobs(&[12, 123], JobOrder::Turns)
+            .call(Program::Prepare, SYSTEM_FAILURE)
+            .call_of(1, Program::Prepare, SYSTEM_FAILURE)
+            .expect_clean(ID);
+        Scene::with_jobs(&[12, 123], JobOrder::Turns)
+            .call(Program::Prepare, 0)
+            .call_of(1, Program::Prepare, SYSTEM_FAILURE)
+            .expect(ID, 1);
     }
 
     #[test]

@@ -24,7 +24,9 @@
 //! Should: B14.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{captured_whole, contains, deviation, each, lone_scripts};
+use crate::checks::evidence::{
+    ScriptRun, captured_whole, contains, deviation, each, exit_code, lone_scripts,
+};
 use crate::plan::case::{Case, ProbeOutput};
 use crate::plan::probe::BINARY_BYTES;
 use crate::trace::Trace;
@@ -33,7 +35,7 @@ use crate::trace::Trace;
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let relevant = lone_scripts(case, trace).into_iter().filter(|run| {
         run.probe.output == ProbeOutput::Binary
-            && run.printed("binary-start")
+            && (run.printed("binary-start") || took_all_along(run))
             && captured_whole(run.call)
     });
     each(relevant, |run| {
@@ -51,6 +53,11 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             )
         })
     })
+}
+
+/// Nothing of a successful script was shown: a reader that fails at these bytes loses what came with them.
+fn took_all_along(run: &ScriptRun<'_>) -> bool {
+    !run.started() && exit_code(run.call) == Some(0)
 }
 
 #[cfg(test)]
@@ -83,5 +90,12 @@ mod tests {
     #[test]
     fn replaced_bytes_are_found() {
         scene(String::from_utf8_lossy(BINARY_BYTES).as_bytes()).expect(ID, 1);
+    }
+
+    #[test]
+    fn output_that_was_lost_with_the_bytes_is_found_once() {
+        let lost = || scene(b"").but(|call| call.stdout = capture(b""));
+        lost().expect(ID, 1);
+        lost().expect_silent("exit-code/success-without-running");
     }
 }
