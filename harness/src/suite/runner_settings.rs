@@ -18,10 +18,10 @@ pub(super) fn complete(
     directories: &CaseDirectories,
 ) -> RunnerConfig {
     if config.name.is_empty() {
-        config.name = NAME.to_owned();
+        NAME.clone_into(&mut config.name);
     }
     if config.token.is_empty() {
-        config.token = TOKEN.to_owned();
+        TOKEN.clone_into(&mut config.token);
     }
     let provide = |setting: &mut String, directory: &Path| {
         if setting.is_empty() && provide_directories {

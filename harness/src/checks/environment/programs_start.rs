@@ -24,8 +24,8 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{calls, deviation, each};
-use crate::plan::case::Case;
 use crate::contract::stage::Program;
+use crate::plan::case::Case;
 use crate::trace::{CallIndex, Trace};
 
 /// Looks at one case.

@@ -45,7 +45,8 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         let (build_failure, system_failure) = exit_codes(case, call)?;
         let code = exit_code(call)?;
         // Exit code 1 is what the runner of today takes for it, so that a literal or an uncaught error means the same.
-        let blames_user = code == build_failure || (code == RUNNER_BUILD_FAILURE && code != system_failure);
+        let blames_user =
+            code == build_failure || (code == RUNNER_BUILD_FAILURE && code != system_failure);
         let message = if blames_user {
             "reported a failure of the user when it was terminated"
         } else if code == 0

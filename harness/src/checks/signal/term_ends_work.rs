@@ -49,7 +49,13 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         if !alive.is_empty() {
             let message = "left work running that neither SIGTERM nor cleanup ended";
             let expected = ["no process of this call"];
-            return Some(deviation(trace, index, message, &expected, alive.join("; ")));
+            return Some(deviation(
+                trace,
+                index,
+                message,
+                &expected,
+                alive.join("; "),
+            ));
         }
         // The runner waits for it: a call is not over before its pipes are closed.
         let outlived = script_outlived(call)?.as_secs_f64();

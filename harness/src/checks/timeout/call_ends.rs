@@ -67,8 +67,8 @@ fn waits(probe: &Probe) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::stage::Stage;
     use crate::checks::testing::{Scene, exits, hangs as hanging};
+    use crate::contract::stage::Stage;
     use crate::plan::case::StimulusAction;
 
     const ID: &str = "timeout/call-ends";

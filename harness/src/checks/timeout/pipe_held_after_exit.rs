@@ -25,7 +25,8 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    HELD, calls, deviation, each, kill_sent, pipes_closed, script_outlived, starved, undisturbed_pipes,
+    HELD, calls, deviation, each, kill_sent, pipes_closed, script_outlived, starved,
+    undisturbed_pipes,
 };
 use crate::plan::case::{Case, ProbeEnding};
 use crate::trace::{CallRecord, Trace};
