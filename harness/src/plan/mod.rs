@@ -98,20 +98,22 @@ pub fn load_cases(defaults: &CaseDefaults) -> Result<Vec<Case>, PlanError> {
     Ok(cases)
 }
 
-/// Ids of the first case are made from this number.
-const FIRST_NUMBER: u64 = 1000;
+/// More cases than there will ever be; also the place of the number of a case in its job ids.
+const CASES_MAX: u64 = 1000;
 /// At most so many jobs of one case are alive at once.
 const JOBS_IN_CASE: u32 = 2;
 
 /// Gives each case job ids and concurrent ids of its own. Cases run side by side, and many a driver keeps its state, or
 /// has its backend, in a fixed place of the machine: with equal ids, correct drivers would meet themselves there.
-/// Job 12 of case 7 is 100712: within a case ids collide by prefix as the scenario wants it, between cases they never do.
+/// Job 12 of case 7 is 45600712, where 456 comes from the process: two runs side by side do not meet either. Within a case
+/// ids collide by prefix as the scenario wants it, between cases they never do.
 fn keep_apart(cases: &mut [Case]) {
+    let run = 100 + u64::from(std::process::id()) % 900;
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     for (number, case) in (0_u32..).zip(cases) {
         for job in &mut case.jobs {
             let digits = job.job_id.checked_ilog10().unwrap_or(0) + 1;
-            job.job_id += (FIRST_NUMBER + u64::from(number)) * 10_u64.pow(digits);
+            job.job_id += (run * CASES_MAX + u64::from(number)) * 10_u64.pow(digits);
             job.concurrent_id += number * JOBS_IN_CASE;
         }
     }
