@@ -29,8 +29,8 @@ const CARRIED_FIELDS: [&str; 13] = [
     "job_response",
 ];
 
-/// Fields that only a replay with real processes has.
-const REAL_PROCESS_FIELDS: [&str; 7] = [
+/// Fields of a call that only a replay with real processes has: a recording driver writes them, a simulated one cannot.
+pub const REAL_PROCESS_FIELDS: [&str; 7] = [
     "env_dups",
     "tmp_mode",
     "fds",

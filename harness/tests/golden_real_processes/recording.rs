@@ -11,22 +11,11 @@ use driver_conformance::contract::protocol::{CallId, CallSpec, ScriptFile};
 use driver_conformance::contract::stage::Stage;
 use driver_conformance::engine::simulation::behaviour::parse_program;
 use driver_conformance::engine::simulation::record::{Record, RecordedCall, RecordedJob};
-use driver_conformance::golden::compare::Difference;
+use driver_conformance::golden::compare::{Difference, REAL_PROCESS_FIELDS};
 use driver_conformance::golden::file::GoldenFile;
 use driver_conformance::golden::replay::{WORK, to_document};
 use driver_conformance::trace::Trace;
 use serde_json::Value;
-
-/// Fields that are taken over as the driver wrote them.
-const VERBATIM: [&str; 7] = [
-    "env_dups",
-    "tmp_mode",
-    "fds",
-    "stdout_is_stderr",
-    "own_group",
-    "same_session_as_runner",
-    "job_response",
-];
 
 /// How a call ended that could not say so itself.
 const KILLED: &str = "killed (no end event; SIGKILL)";
@@ -141,7 +130,7 @@ pub(crate) fn document(
     let mut document = to_document(file, &record);
     for (index, call) in seen.iter().enumerate() {
         let written = &mut document["calls"][index];
-        for name in VERBATIM {
+        for name in REAL_PROCESS_FIELDS {
             written[name] = call.start[name].clone();
         }
         for name in ["mode", "dirmode"] {
