@@ -3,6 +3,7 @@
 //! Every writer is a chain of filters: masked phrases, secrets in URLs, tokens with known prefixes, then time stamps.
 //! The filters work on a stream: a phrase split over two writes is masked all the same.
 
+mod chain;
 mod limit;
 mod phrases;
 mod timestamps;

@@ -1,11 +1,12 @@
 //! Replaces masked values, also when they are split over writes.
 
+use super::chain::{Chain, Filter};
 use super::{MASK, push};
 
 /// One filter per phrase, in a row. The last phrase sees the text first, as in the runner.
 #[derive(Debug, Clone)]
 pub(super) struct PhraseMasker {
-    filters: Vec<PhraseFilter>,
+    filters: Chain<PhraseFilter>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,49 +26,22 @@ impl PhraseMasker {
                 matching: 0,
             })
             .collect();
-        Self { filters }
+        Self {
+            filters: Chain::new(filters),
+        }
     }
 
     pub(super) fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
-        let mut chunks = vec![data.to_vec()];
-        for filter in &mut self.filters {
-            let mut next = Vec::new();
-            for chunk in chunks {
-                filter.write(&chunk, &mut next);
-            }
-            chunks = next;
-        }
-        out.extend(chunks);
+        self.filters.write(data, out);
     }
 
     pub(super) fn close(&mut self, out: &mut Vec<Vec<u8>>) {
-        for index in 0..self.filters.len() {
-            let filter = &mut self.filters[index];
-            let rest = filter.phrase[..filter.matching].to_vec();
-            filter.matching = 0;
-            let mut chunks = if rest.is_empty() {
-                Vec::new()
-            } else {
-                vec![rest]
-            };
-            for later in &mut self.filters[index + 1..] {
-                let mut next = Vec::new();
-                for chunk in chunks {
-                    later.write(&chunk, &mut next);
-                }
-                chunks = next;
-            }
-            out.extend(chunks);
-        }
+        self.filters.close(out);
     }
 }
 
-impl PhraseFilter {
+impl Filter for PhraseFilter {
     fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
-        if data == MASK {
-            out.push(data.to_vec());
-            return;
-        }
         let mut sent_up_to = 0;
         let mut at = 0;
         while at < data.len() {
@@ -103,5 +77,11 @@ impl PhraseFilter {
             at += 1;
         }
         push(out, &data[sent_up_to.min(data.len())..]);
+    }
+
+    fn close(&mut self) -> Vec<u8> {
+        let rest = self.phrase[..self.matching].to_vec();
+        self.matching = 0;
+        rest
     }
 }

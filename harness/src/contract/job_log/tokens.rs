@@ -1,5 +1,6 @@
 //! Replaces tokens that follow a known prefix; the prefix stays.
 
+use super::chain::{Chain, Filter};
 use super::{MASK, push};
 
 /// The runner looks at no more prefixes than this.
@@ -25,7 +26,7 @@ pub const DEFAULT_PREFIXES: [&str; 14] = [
 
 #[derive(Debug, Clone)]
 pub(super) struct TokenMasker {
-    filters: Vec<TokenFilter>,
+    filters: Chain<TokenFilter>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,47 +49,26 @@ impl TokenMasker {
                 masked: false,
             })
             .collect();
-        Self { filters }
+        Self {
+            filters: Chain::new(filters),
+        }
     }
 
     pub(super) fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
-        out.extend(through(&mut self.filters, vec![data.to_vec()]));
+        self.filters.write(data, out);
     }
 
     pub(super) fn close(&mut self, out: &mut Vec<Vec<u8>>) {
-        for index in 0..self.filters.len() {
-            let rest = self.filters[index].close();
-            let chunks = if rest.is_empty() {
-                Vec::new()
-            } else {
-                vec![rest]
-            };
-            out.extend(through(&mut self.filters[index + 1..], chunks));
-        }
+        self.filters.close(out);
     }
-}
-
-fn through(filters: &mut [TokenFilter], mut chunks: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-    for filter in filters {
-        let mut next = Vec::new();
-        for chunk in chunks {
-            filter.write(&chunk, &mut next);
-        }
-        chunks = next;
-    }
-    chunks
 }
 
 fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'=')
 }
 
-impl TokenFilter {
+impl Filter for TokenFilter {
     fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>) {
-        if data == MASK {
-            out.push(data.to_vec());
-            return;
-        }
         let mut sent_up_to = 0;
         let mut at = 0;
         while at < data.len() {
@@ -116,6 +96,21 @@ impl TokenFilter {
         push(out, &data[sent_up_to.min(data.len())..]);
     }
 
+    fn close(&mut self) -> Vec<u8> {
+        let rest = if self.masked {
+            MASK.to_vec()
+        } else if self.matching < self.prefix.len() {
+            self.prefix[..self.matching].to_vec()
+        } else {
+            Vec::new()
+        };
+        self.masked = false;
+        self.matching = 0;
+        rest
+    }
+}
+
+impl TokenFilter {
     fn match_prefix(
         &mut self,
         data: &[u8],
@@ -144,18 +139,5 @@ impl TokenFilter {
         }
         self.matching = 0;
         at + 1
-    }
-
-    fn close(&mut self) -> Vec<u8> {
-        let rest = if self.masked {
-            MASK.to_vec()
-        } else if self.matching < self.prefix.len() {
-            self.prefix[..self.matching].to_vec()
-        } else {
-            Vec::new()
-        };
-        self.masked = false;
-        self.matching = 0;
-        rest
     }
 }
