@@ -5,7 +5,7 @@ use super::protocol::{RunnerLogEntry, RunnerLogLevel};
 
 /// What the entries about one job say about it.
 #[derive(Debug, Clone)]
-pub struct UpdateFacts {
+pub struct UpdateFacts<'a> {
     /// Job id.
     pub job: i64,
     /// Short token of the runner.
@@ -14,8 +14,8 @@ pub struct UpdateFacts {
     pub runner_name: String,
     /// Bytes in the job log.
     pub log_bytes: u64,
-    /// Checksum of the job log, empty while it is empty.
-    pub checksum: String,
+    /// The job log. Its checksum is in the entries about an update only, so it is not computed for a patch.
+    pub log: &'a [u8],
     /// Bytes of the log that GitLab has.
     pub stored_bytes: u64,
     /// Id that ties request and answer together.
@@ -23,14 +23,19 @@ pub struct UpdateFacts {
 }
 
 /// The entries about one request and its answer.
-pub fn entries(request: Request, answer: Answer, facts: &UpdateFacts) -> Vec<RunnerLogEntry> {
+pub fn entries(request: Request, answer: Answer, facts: &UpdateFacts<'_>) -> Vec<RunnerLogEntry> {
     match request {
         Request::Patch { from, to } => patch_entries(from, to, answer, facts),
         Request::Touch | Request::Final => update_entries(answer, facts),
     }
 }
 
-fn patch_entries(from: u64, to: u64, answer: Answer, facts: &UpdateFacts) -> Vec<RunnerLogEntry> {
+fn patch_entries(
+    from: u64,
+    to: u64,
+    answer: Answer,
+    facts: &UpdateFacts<'_>,
+) -> Vec<RunnerLogEntry> {
     let Answer::Status { code, over, .. } = answer else {
         return Vec::new();
     };
@@ -59,10 +64,15 @@ fn patch_entries(from: u64, to: u64, answer: Answer, facts: &UpdateFacts) -> Vec
     }]
 }
 
-fn update_entries(answer: Answer, facts: &UpdateFacts) -> Vec<RunnerLogEntry> {
+fn update_entries(answer: Answer, facts: &UpdateFacts<'_>) -> Vec<RunnerLogEntry> {
+    let checksum = if facts.log.is_empty() {
+        String::new()
+    } else {
+        checksum(facts.log)
+    };
     let content = [
         ("bytesize".to_owned(), facts.log_bytes.to_string()),
-        ("checksum".to_owned(), facts.checksum.clone()),
+        ("checksum".to_owned(), checksum),
     ];
     let mut fields = common_fields(facts);
     fields.extend(content.clone());
@@ -93,7 +103,7 @@ fn update_entries(answer: Answer, facts: &UpdateFacts) -> Vec<RunnerLogEntry> {
     entries
 }
 
-fn common_fields(facts: &UpdateFacts) -> Vec<(String, String)> {
+fn common_fields(facts: &UpdateFacts<'_>) -> Vec<(String, String)> {
     vec![
         ("correlation_id".into(), facts.correlation_id.clone()),
         ("job".into(), facts.job.to_string()),
@@ -102,7 +112,7 @@ fn common_fields(facts: &UpdateFacts) -> Vec<(String, String)> {
     ]
 }
 
-fn answer_fields(answer: Answer, facts: &UpdateFacts) -> Vec<(String, String)> {
+fn answer_fields(answer: Answer, facts: &UpdateFacts<'_>) -> Vec<(String, String)> {
     let mut fields = common_fields(facts);
     if let Answer::Status {
         code,
@@ -142,7 +152,7 @@ fn reason_phrase(code: u16) -> &'static str {
 }
 
 /// The checksum of a job log as it is sent: CRC-32 in hexadecimal.
-pub fn checksum(log: &[u8]) -> String {
+fn checksum(log: &[u8]) -> String {
     let mut crc = u32::MAX;
     for byte in log {
         crc ^= u32::from(*byte);

@@ -2,7 +2,7 @@
 
 use crate::contract::log_updates::{Answer, Request};
 use crate::contract::protocol::{Event, RunnerLogEntry, RunnerLogLevel};
-use crate::contract::update_log::{UpdateFacts, checksum, entries};
+use crate::contract::update_log::{UpdateFacts, entries};
 
 use super::World;
 
@@ -85,11 +85,7 @@ impl World<'_> {
             runner: build.short_token(),
             runner_name: build.runner().name.clone(),
             log_bytes: job.emulation.job_log_bytes(),
-            checksum: if job.log.is_empty() {
-                String::new()
-            } else {
-                checksum(&job.log)
-            },
+            log: &job.log,
             stored_bytes: self.record.jobs[index].log.len() as u64,
             correlation_id: CORRELATION_ID.into(),
         };
