@@ -8,6 +8,7 @@ pub mod contract;
 pub mod driver;
 pub mod engine;
 pub mod golden;
+mod hexadecimal;
 pub mod plan;
 pub mod process;
 pub mod suite;

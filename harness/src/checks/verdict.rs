@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use sha2::{Digest, Sha256};
 
 use crate::contract::stage::Program;
+use crate::hexadecimal::hexadecimal;
 use crate::plan::case::Case;
-use crate::plan::seed::hexadecimal;
 use crate::plan::waiver::{Waivers, message_class};
 use crate::trace::Trace;
 

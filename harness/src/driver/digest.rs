@@ -1,11 +1,12 @@
 //! A digest over the files of a driver, so that a report says exactly what was tested.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// Most files whose content is read; a driver beside a large tree must not delay the run.
 const FILES_MAX: usize = 2_000;
@@ -41,11 +42,7 @@ pub(super) fn of(paths: &[PathBuf]) -> String {
             let _ = hash_content(path, &mut hasher);
         }
     }
-    let mut text = "sha256:".to_owned();
-    for byte in hasher.finalize() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    format!("sha256:{}", hexadecimal(&hasher.finalize()))
 }
 
 fn collect(base: &Path, path: &Path, files: &mut Vec<(PathBuf, PathBuf)>) {

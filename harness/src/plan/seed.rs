@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::hexadecimal::hexadecimal;
+
 /// The nonce of one call's script: 16 hexadecimal digits that depend on the seed of the run, the case, the job and the
 /// number of the call in it.
 pub fn nonce(seed: u64, case: &str, job: usize, call: usize) -> String {
@@ -12,21 +14,6 @@ pub fn nonce(seed: u64, case: &str, job: usize, call: usize) -> String {
     hasher.update(job.to_le_bytes());
     hasher.update(call.to_le_bytes());
     hexadecimal(&hasher.finalize()[..8])
-}
-
-/// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| {
-            [
-                DIGITS[usize::from(byte >> 4)],
-                DIGITS[usize::from(byte & 15)],
-            ]
-        })
-        .map(char::from)
-        .collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! `restore_cache` and `archive_cache*` with the local cache (E1, E18). Remote caches are not emulated.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
 
 use super::bash::BashWriter;
@@ -11,6 +9,7 @@ use crate::contract::go_json;
 use crate::contract::go_path;
 use crate::contract::go_text::quote;
 use crate::contract::payload::{Cache, is_for_failure, is_for_success};
+use crate::hexadecimal::hexadecimal;
 
 const METADATA_FILE: &str = "gitlab_runner_cache_env";
 
@@ -96,7 +95,7 @@ fn locate(build: &Build, key: &str, check: impl FnOnce(&str) -> bool) -> Located
     if human_key.is_empty() {
         return error(warning, "empty cache key");
     }
-    let hash = hexadecimal_sha256(&human_key);
+    let hash = hexadecimal(&Sha256::digest(human_key.as_bytes()));
     let (key, alternate_key) = if hashes {
         (&hash, &human_key)
     } else {
@@ -149,15 +148,6 @@ fn sanitize(key: &str) -> Result<String, String> {
         return Err(format!("cache key {} could not be sanitized", quote(key)));
     }
     Ok(sanitized)
-}
-
-fn hexadecimal_sha256(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .fold(String::with_capacity(64), |mut digits, byte| {
-            let _ = write!(digits, "{byte:02x}");
-            digits
-        })
 }
 
 /// Whether the policy includes `wanted`; the error is the runner's.
