@@ -2,7 +2,7 @@
 //! data sheet is the file's head comment. A file whose comment lacks a section, or names a clause that is not in
 //! `scenarios/contract.toml`, does not build.
 //!
-//! Writes also the tests of the zoo, one for each directory of `scenarios/drivers/`.
+//! Writes also the tests of the zoo, one for each file of `scenarios/zoo/`.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -54,14 +54,14 @@ fn main() {
     fs::write(target.join("zoo.rs"), zoo_tests(&root)).expect("OUT_DIR is writable");
 }
 
-/// One test function for each driver of the zoo.
+/// One test function for each animal of the zoo.
 fn zoo_tests(root: &Path) -> String {
-    let drivers = root.join("../scenarios/drivers");
-    println!("cargo::rerun-if-changed={}", drivers.display());
+    let zoo = root.join("../scenarios/zoo");
+    println!("cargo::rerun-if-changed={}", zoo.display());
     let mut text = String::new();
-    for name in sorted(&drivers)
+    for name in sorted(&zoo)
         .iter()
-        .filter(|path| path.is_dir())
+        .filter(|path| has_extension(path, "toml"))
         .map(|path| stem(path))
     {
         writeln!(

@@ -1,7 +1,8 @@
-//! Embeds every scenario file of `cases/<theme>/` into the crate, so that the binary needs no files beside it, and makes
-//! an enum of the clauses in `contract.toml`, so that code that names a clause there is none of does not build.
+//! Embeds every scenario file of `cases/<theme>/` and the zoo into the crate, so that the binary needs no files beside it,
+//! and makes an enum of the clauses in `contract.toml`, so that code that names a clause there is none of does not build.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -14,14 +15,29 @@ fn main() {
         println!("cargo::rerun-if-changed={}", theme.display());
         files.extend(entries(&theme).into_iter().filter(|path| is_scenario(path)));
     }
+    let zoo = root.join("zoo");
+    println!("cargo::rerun-if-changed={}", zoo.display());
+    let animals: Vec<PathBuf> = entries(&zoo)
+        .into_iter()
+        .filter(|path| is_scenario(path))
+        .collect();
+    let target = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
+    for (name, text) in [
+        ("files.rs", source_files(&root, &files)),
+        ("zoo_files.rs", source_files(&root, &animals)),
+        ("driver_files.rs", driver_files(&root.join("drivers"))),
+        ("clause_id.rs", clause_id(&root)),
+    ] {
+        fs::write(target.join(name), text).expect("OUT_DIR is writable");
+    }
+}
+
+/// The list of these files with their texts.
+fn source_files(root: &Path, files: &[PathBuf]) -> String {
     let mut text = String::from("&[\n");
     for file in files {
         println!("cargo::rerun-if-changed={}", file.display());
-        let relative = file
-            .strip_prefix(&root)
-            .expect("below the root")
-            .display()
-            .to_string();
+        let relative = relative(file, root);
         writeln!(
             text,
             "    SourceFile {{ path: {relative:?}, text: include_str!({:?}) }},",
@@ -30,9 +46,67 @@ fn main() {
         .expect("writing to a string");
     }
     text.push_str("]\n");
-    let target = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
-    fs::write(target.join("files.rs"), text).expect("OUT_DIR is writable");
-    fs::write(target.join("clause_id.rs"), clause_id(&root)).expect("OUT_DIR is writable");
+    text
+}
+
+/// The list of the files of all good drivers, with what makes them programs or links.
+fn driver_files(drivers: &Path) -> String {
+    println!("cargo::rerun-if-changed={}", drivers.display());
+    let mut text = String::from("&[\n");
+    for driver in entries(drivers).into_iter().filter(|path| path.is_dir()) {
+        let name = relative(&driver, drivers);
+        for file in files_below(&driver) {
+            println!("cargo::rerun-if-changed={}", file.display());
+            let path = relative(&file, &driver);
+            let content = embedded_content(&file);
+            writeln!(
+                text,
+                "    EmbeddedFile {{ driver: {name:?}, path: {path:?}, content: EmbeddedContent::{content} }},"
+            )
+            .expect("writing to a string");
+        }
+    }
+    text.push_str("]\n");
+    text
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    println!("cargo::rerun-if-changed={}", directory.display());
+    let mut files = Vec::new();
+    for path in entries(directory) {
+        // What an interpreter keeps beside its programs is no part of a driver.
+        if path.ends_with("__pycache__") {
+            continue;
+        }
+        if path.is_dir() && !path.is_symlink() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn embedded_content(file: &Path) -> String {
+    if file.is_symlink() {
+        let target = fs::read_link(file).expect("a readable link");
+        return format!("Link {{ target: {:?} }}", target.display().to_string());
+    }
+    let mode = file
+        .metadata()
+        .expect("a readable file")
+        .permissions()
+        .mode();
+    let path = file.display().to_string();
+    format!(
+        "Text {{ text: include_str!({path:?}), executable: {} }}",
+        mode & 0o111 != 0
+    )
+}
+
+fn relative(path: &Path, base: &Path) -> String {
+    let relative = path.strip_prefix(base).expect("below the base");
+    relative.display().to_string()
 }
 
 /// The enum of clause ids. Only the ids are read here; the loader looks at all the rest, and that it finds the same ids.

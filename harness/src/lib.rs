@@ -13,3 +13,4 @@ pub mod plan;
 pub mod process;
 pub mod suite;
 pub mod trace;
+pub mod zoo;

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use driver_conformance::checks::{self, Check, Level};
 use driver_conformance_scenarios::contract::{self, Clause, ClauseId};
-use serde::Deserialize;
+use driver_conformance_scenarios::zoo::{self, Animal};
 
 /// Set, it makes the tests write the files.
 const UPDATE: &str = "UPDATE_DOCS";
@@ -28,27 +28,8 @@ const CHAPTERS: [(char, &str); 9] = [
     ('I', "Services and the job response"),
 ];
 
-/// The part of an `expect.toml` that counts here.
-#[derive(Deserialize)]
-struct Expectation {
-    about: String,
-    finding: Vec<ExpectedFinding>,
-}
-
-#[derive(Deserialize)]
-struct ExpectedFinding {
-    check: String,
-}
-
-/// A broken driver of the zoo.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Animal {
-    name: String,
-    about: String,
-}
-
 /// The drivers that trip each check, by its id.
-type Zoo = BTreeMap<String, Vec<Animal>>;
+type Zoo = BTreeMap<&'static str, Vec<&'static Animal>>;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -57,31 +38,12 @@ fn root() -> &'static Path {
 }
 
 fn zoo() -> Zoo {
-    let drivers = std::fs::read_dir(root().join("scenarios/drivers")).expect("the zoo is there");
-    let mut homes: Vec<PathBuf> = drivers
-        .map(|entry| entry.expect("readable").path())
-        .collect();
-    homes.sort();
     let mut zoo = Zoo::new();
-    for home in homes
-        .iter()
-        .filter(|home| home.join("expect.toml").is_file())
-    {
-        let text = std::fs::read_to_string(home.join("expect.toml")).expect("readable");
-        let expected: Expectation =
-            toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", home.display()));
-        let animal = Animal {
-            name: home
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned(),
-            about: expected.about,
-        };
-        for finding in expected.finding {
-            let trips = zoo.entry(finding.check).or_default();
+    for animal in zoo::all() {
+        for finding in animal.findings() {
+            let trips = zoo.entry(&finding.check).or_default();
             if !trips.contains(&animal) {
-                trips.push(animal.clone());
+                trips.push(animal);
             }
         }
     }
@@ -102,7 +64,7 @@ fn link_to_clause(id: ClauseId) -> String {
 }
 
 fn link_to_driver(name: &str) -> String {
-    format!("[{name}](../scenarios/drivers/{name})")
+    format!("[{name}](../scenarios/zoo/{name}.toml)")
 }
 
 fn joined(words: impl Iterator<Item = String>) -> String {
@@ -114,12 +76,13 @@ fn checks_of(clause: &Clause) -> Vec<&'static Check> {
 }
 
 /// The drivers that trip any of these checks, each once.
-fn animals<'zoo>(checks: &[&Check], zoo: &'zoo Zoo) -> Vec<&'zoo Animal> {
+fn animals(checks: &[&Check], zoo: &Zoo) -> Vec<&'static Animal> {
     let mut found: Vec<&Animal> = checks
         .iter()
         .flat_map(|check| zoo.get(check.id).into_iter().flatten())
+        .copied()
         .collect();
-    found.sort();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
     found.dedup();
     found
 }

@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use driver_conformance_scenarios::zoo;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
@@ -126,9 +127,18 @@ fn control_c_in_the_middle_of_a_suite() {
     running.expect_end(130, "stopped by SIGINT");
 }
 
+/// A driver that ignores SIGTERM, and the directory that it is in.
+fn deaf_driver() -> (TempDir, String) {
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let animal = zoo::by_name("term-ignored").expect("it is there");
+    let driver = animal.write(home.path()).expect("written");
+    (home, driver.display().to_string())
+}
+
 #[test]
 fn sigterm_while_a_driver_ignores_it() {
-    let mut running = Running::begin(&["drivers/term-ignored", "-v", "--only", "signal"]);
+    let (_home, driver) = deaf_driver();
+    let mut running = Running::begin(&[&driver, "-v", "--only", "signal"]);
     running.wait_for_line("running ");
     wait_until("a driver is called", PATIENCE, || {
         processes_below(running.directory.path()).len() > 2
@@ -139,7 +149,8 @@ fn sigterm_while_a_driver_ignores_it() {
 
 #[test]
 fn a_second_signal_is_not_kept_waiting() {
-    let mut running = Running::begin(&["drivers/term-ignored", "-v", "--only", "signal"]);
+    let (_home, driver) = deaf_driver();
+    let mut running = Running::begin(&[&driver, "-v", "--only", "signal"]);
     running.wait_for_line("running ");
     kill_process(running.pid(), Signal::INT).expect("it runs");
     // Two that come close together may be heard as one: the exit code is the same.
@@ -149,6 +160,17 @@ fn a_second_signal_is_not_kept_waiting() {
     wait_until("every process has died", PATIENCE, || {
         processes_below(running.directory.path()).is_empty()
     });
+}
+
+#[test]
+fn control_c_in_the_middle_of_a_self_test() {
+    let running = Running::begin(&["self-test", "--only", "good-bash"]);
+    wait_until("a driver is called", PATIENCE, || {
+        processes_below(running.directory.path()).len() > 3
+    });
+    // To the command alone, not to its group: it passes the signal on.
+    kill_process(running.pid(), Signal::INT).expect("it runs");
+    running.expect_end(130, "stopped by SIGINT");
 }
 
 #[test]

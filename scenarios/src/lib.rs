@@ -4,12 +4,14 @@
 //! it. Its axes multiply it into variants, and each variant becomes one case of the harness. What a driver must show is
 //! not written here: it follows from the contract, and the checks know it.
 //!
-//! The contract itself is data as well: `contract.toml` holds it clause by clause, and [`contract`] reads it.
+//! The contract itself is data as well: `contract.toml` holds it clause by clause, and [`contract`] reads it. So is the
+//! [`zoo`]: good drivers, and the few edits that make a broken one of them.
 
 pub mod contract;
 pub mod error;
 pub mod model;
 mod substitute;
+pub mod zoo;
 
 use model::Scenario;
 

@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod report_target;
 mod run;
+mod self_test;
 mod show;
 mod signals;
 mod waivers;
@@ -68,10 +69,12 @@ enum Command {
     Job(Box<job::Arguments>),
     /// Exceptions for a driver that does not conform yet
     Waivers(waivers::Arguments),
+    /// Run the suite on drivers of which it is known what it must find
+    SelfTest(self_test::Arguments),
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 5] = ["list", "show", "emulate", "job", "waivers"];
+const SUBCOMMANDS: [&str; 6] = ["list", "show", "emulate", "job", "waivers", "self-test"];
 
 /// Runs the command line and returns the process exit code.
 pub fn main() -> process::ExitCode {
@@ -140,6 +143,7 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Emulate(arguments)) => emulate::execute(arguments, output),
         Some(Command::Job(arguments)) => job::execute(arguments, output),
         Some(Command::Waivers(arguments)) => waivers::execute(arguments, &suite, output),
+        Some(Command::SelfTest(arguments)) => self_test::execute(arguments, &suite, output),
     }
 }
 

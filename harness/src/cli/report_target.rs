@@ -66,6 +66,11 @@ pub(super) fn parse(value: &str) -> Result<ReportTarget, String> {
 }
 
 impl ReportTarget {
+    /// The word in front of the file.
+    pub(super) fn format_name(&self) -> &'static str {
+        self.format.name
+    }
+
     /// Whether it goes to standard output.
     pub(super) fn is_standard_output(&self) -> bool {
         self.path == Path::new("-")
@@ -120,8 +125,13 @@ impl ReportTarget {
 impl OpenTarget {
     /// Writes the report.
     pub(super) fn write(self, report: &Report, output: &mut Output) -> Result<(), ExpectedError> {
+        let text = (self.target.format.render)(report);
+        self.write_text(&text, output)
+    }
+
+    /// Writes a text of another kind.
+    pub(super) fn write_text(self, text: &str, output: &mut Output) -> Result<(), ExpectedError> {
         let Self { target, sink } = self;
-        let text = (target.format.render)(report);
         let written = match sink {
             Sink::StandardOutput => output.raw(text.as_bytes()),
             Sink::InPlace(mut file) => file.write_all(text.as_bytes()).and_then(|()| file.flush()),

@@ -59,7 +59,8 @@ pub(super) struct Arguments {
     driver: DriverArguments,
 }
 
-fn jobs(text: &str) -> Result<usize, String> {
+/// Reads a number of things to do at once.
+pub(super) fn jobs(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) | Err(_) => Err("write a whole number from 1".to_owned()),
         Ok(jobs) => Ok(jobs),

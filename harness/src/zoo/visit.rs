@@ -1,0 +1,236 @@
+//! Runs the suite on one animal, in a process of its own, as a user would.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use driver_conformance_scenarios::zoo::{Animal, Content};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+
+use crate::driver::tools::find_in_path;
+use crate::suite::{InterruptSignal, Interruption};
+
+pub use driver_conformance_reports::model::Report;
+
+/// Longest time for a visit. A run of the suite bounds each of its cases; this bounds a harness that does not.
+const VISIT_MAX: Duration = Duration::from_mins(20);
+/// Longest time in which a visit ends that was asked to.
+const END_MAX: Duration = Duration::from_mins(1);
+/// What the report is called.
+const REPORT_FILE: &str = "report.json";
+
+/// Visits animals.
+#[derive(Debug, Clone)]
+pub struct Keeper {
+    /// The `driver-conformance` to run.
+    pub program: PathBuf,
+    /// Only the cases that an animal names, where it names some.
+    pub quick: bool,
+    /// Ends a visit.
+    pub interruption: Interruption,
+}
+
+/// What became of a visit.
+#[derive(Debug)]
+pub enum Visit {
+    /// The animal cannot live on this machine.
+    LeftOut {
+        /// Why.
+        reason: String,
+    },
+    /// The suite was run.
+    Seen {
+        /// What it found.
+        report: Box<Report>,
+        /// How long it took, with everything around it.
+        duration: Duration,
+    },
+    /// The suite was not run to its end.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Keeper {
+    /// Puts the animal into a directory and runs the suite on it.
+    pub fn visit(&self, animal: &Animal) -> Visit {
+        if let Some(reason) = missing(animal) {
+            return Visit::LeftOut { reason };
+        }
+        let started = Instant::now();
+        match self.try_visit(animal) {
+            Ok(report) => Visit::Seen {
+                report: Box::new(report),
+                duration: started.elapsed(),
+            },
+            Err(reason) => Visit::Failed { reason },
+        }
+    }
+
+    fn try_visit(&self, animal: &Animal) -> Result<Report, String> {
+        let directory = tempfile::tempdir()
+            .map_err(|error| format!("no temporary directory can be made: {error}"))?;
+        let driver = animal
+            .write(&directory.path().join(&animal.name))
+            .map_err(|error| format!("it cannot be written: {error}"))?;
+        let report = directory.path().join(REPORT_FILE);
+        let output = self
+            .run(&self.command(animal, &driver, &report))
+            .map_err(|error| format!("{} cannot be run: {error}", self.program.display()))?;
+        let text = std::fs::read_to_string(&report).map_err(|_| {
+            format!(
+                "there is no report, {}: {}{}",
+                output.status,
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr)
+            )
+        })?;
+        serde_json::from_str(&text).map_err(|error| format!("the report is no report: {error}"))
+    }
+
+    fn command(&self, animal: &Animal, driver: &Path, report: &Path) -> Vec<String> {
+        let mut arguments = vec![
+            driver.display().to_string(),
+            "--report".to_owned(),
+            format!("json={}", report.display()),
+        ];
+        let chosen = animal.cases.iter().filter(|_| self.quick);
+        arguments.extend(chosen.map(|glob| format!("--only={glob}")));
+        arguments
+    }
+
+    /// Runs the suite; an interruption is passed on, and waited for.
+    fn run(&self, arguments: &[String]) -> io::Result<Output> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let child = Command::new(&self.program)
+                .args(arguments)
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .kill_on_drop(true)
+                .spawn()?;
+            let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+            let mut ended = pin!(child.wait_with_output());
+            let signal = tokio::select! {
+                output = &mut ended => return output,
+                signal = self.interruption.raised() => signal,
+                () = tokio::time::sleep(VISIT_MAX) => InterruptSignal::Terminate,
+            };
+            if let Some(pid) = pid {
+                let signal = match signal {
+                    InterruptSignal::Interrupt => Signal::INT,
+                    InterruptSignal::Terminate => Signal::TERM,
+                };
+                // It may just have ended.
+                let _ = kill_process(pid, signal);
+            }
+            let too_slow = || io::Error::new(io::ErrorKind::TimedOut, "it does not end");
+            tokio::time::timeout(END_MAX, ended)
+                .await
+                .map_err(|_| too_slow())?
+        })
+    }
+}
+
+/// What the animal needs and this machine does not have.
+fn missing(animal: &Animal) -> Option<String> {
+    let interpreters = interpreters(animal);
+    let absent: Vec<&str> = interpreters
+        .into_iter()
+        .filter(|interpreter| find_in_path(interpreter).is_none())
+        .collect();
+    if !absent.is_empty() {
+        return Some(format!("{} is not on this machine", absent.join(", ")));
+    }
+    let refused = animal.needs.iter().find(|command| !works(command))?;
+    Some(format!("`{refused}` does not work on this machine"))
+}
+
+/// Whether a shell command succeeds.
+fn works(command: &str) -> bool {
+    let status = std::process::Command::new("sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// The interpreters in the first lines of the animal's programs.
+fn interpreters(animal: &Animal) -> BTreeSet<&str> {
+    animal
+        .files
+        .iter()
+        .filter_map(|file| match &file.content {
+            Content::Text { text, .. } => interpreter(text),
+            Content::Link { .. } => None,
+        })
+        .collect()
+}
+
+fn interpreter(text: &str) -> Option<&str> {
+    let line = text.lines().next()?.strip_prefix("#!")?;
+    let mut words = line.split_whitespace();
+    match words.next()? {
+        "/usr/bin/env" => words.next(),
+        path => Some(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use driver_conformance_scenarios::zoo;
+
+    use super::*;
+
+    #[test]
+    fn interpreters_are_read_from_first_lines() {
+        assert_eq!(interpreter("#!/usr/bin/env python3\n"), Some("python3"));
+        assert_eq!(interpreter("#!/bin/sh\n"), Some("/bin/sh"));
+        assert_eq!(interpreter("# text\n"), None);
+    }
+
+    #[test]
+    fn an_animal_that_cannot_live_here_is_left_out_with_the_reason() {
+        let mut animal = zoo::by_name("good-bash").expect("it is there").clone();
+        assert_eq!(missing(&animal), None);
+        animal.needs = vec!["true".to_owned(), "false".to_owned()];
+        assert_eq!(
+            missing(&animal).as_deref(),
+            Some("`false` does not work on this machine")
+        );
+        animal.files[0].content = Content::Text {
+            text: "#!/usr/bin/env no-such-interpreter\n".to_owned(),
+            executable: true,
+        };
+        assert_eq!(
+            missing(&animal).as_deref(),
+            Some("no-such-interpreter is not on this machine")
+        );
+    }
+
+    #[test]
+    fn a_quick_visit_runs_only_the_cases_that_are_named() {
+        let mut animal = zoo::by_name("good-bash").expect("it is there").clone();
+        animal.cases = vec!["signal/cancel".to_owned()];
+        let mut keeper = Keeper {
+            program: PathBuf::from("driver-conformance"),
+            quick: true,
+            interruption: Interruption::default(),
+        };
+        let quick = keeper.command(&animal, Path::new("/d"), Path::new("/r"));
+        assert_eq!(quick, ["/d", "--report", "json=/r", "--only=signal/cancel"]);
+        keeper.quick = false;
+        let whole = keeper.command(&animal, Path::new("/d"), Path::new("/r"));
+        assert_eq!(whole.len(), 3);
+    }
+}
