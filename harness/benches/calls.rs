@@ -53,7 +53,7 @@ impl Repeated {
             ScriptFile {
                 path: dir.join("script"),
                 dir,
-                text: "true\n".repeat(200),
+                text: "true\n".repeat(200).into(),
             }
         });
         vec![Action::StartCall(Box::new(CallSpec {

@@ -1,7 +1,9 @@
-//! How many whole jobs the simulation does in a second: twelve calls each, default behaviours, one core.
+//! How many whole jobs the simulation does in a second: twelve calls each, default behaviours.
 
 use std::hint::black_box;
+use std::num::NonZero;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -22,14 +24,29 @@ const JOBS_PRINTED: u32 = 10_000;
 /// Jobs of one measurement.
 const JOBS_MEASURED: u32 = 100;
 
-/// The same job, again and again.
-struct SameJob {
+/// Gives out one job after the other.
+#[derive(Clone)]
+struct Jobs {
     payload: JobPayload,
     runner: RunnerConfig,
-    host_environment: Vec<(String, String)>,
+    /// The job of which all are copies; `None`: each is made from its payload.
+    original: Option<Build>,
+    host_environment: Arc<[(String, String)]>,
 }
 
-impl JobSource for SameJob {
+impl Jobs {
+    fn build(&self, concurrent_id: u32) -> Build {
+        Build::new(
+            self.payload.clone(),
+            self.runner.clone(),
+            RunnerFacts::default(),
+            concurrent_id,
+            concurrent_id,
+        )
+    }
+}
+
+impl JobSource for Jobs {
     fn count(&self) -> usize {
         1
     }
@@ -40,14 +57,11 @@ impl JobSource for SameJob {
 
     fn make(&mut self, _: usize, concurrent_id: u32, _: u32) -> Job {
         Job::new(JobInputs {
-            build: Build::new(
-                self.payload.clone(),
-                self.runner.clone(),
-                RunnerFacts::default(),
-                concurrent_id,
-                concurrent_id,
-            ),
-            host_environment: self.host_environment.clone(),
+            build: self
+                .original
+                .clone()
+                .unwrap_or_else(|| self.build(concurrent_id)),
+            host_environment: Arc::clone(&self.host_environment),
             temp_root: PathBuf::from("/tmp"),
             exit_codes: ExitCodes::RUNNER,
             timing: Timing::default(),
@@ -90,7 +104,7 @@ fn payload() -> Value {
     })
 }
 
-fn same_job() -> SameJob {
+fn jobs() -> Jobs {
     let runner = json!({
         "url": "https://gitlab.example",
         "token": "glrt-0123456789",
@@ -106,12 +120,13 @@ fn same_job() -> SameJob {
         ("HOME", "/root"),
         ("LANG", "C.UTF-8"),
     ];
-    SameJob {
+    Jobs {
+        original: None,
         payload: JobPayload::from_value(payload()).expect("a payload"),
         runner: serde_json::from_value(runner).expect("settings"),
         host_environment: host
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .to_vec(),
+            .into(),
     }
 }
 
@@ -127,7 +142,7 @@ fn scenario() -> Scenario {
     }
 }
 
-fn run_jobs(source: &mut SameJob, scenario: &Scenario, count: u32) {
+fn run_jobs(source: &mut Jobs, scenario: &Scenario, count: u32) {
     for _ in 0..count {
         let record: Record = run(scenario.clone(), source);
         assert_eq!(record.calls.len(), JOB_CALLS);
@@ -135,32 +150,54 @@ fn run_jobs(source: &mut SameJob, scenario: &Scenario, count: u32) {
     }
 }
 
+/// Jobs know nothing of each other: each processor does its share.
+fn run_jobs_side_by_side(source: &Jobs, scenario: &Scenario, count: u32) {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let share = count.div_ceil(u32::try_from(processors).unwrap_or(1));
+    std::thread::scope(|scope| {
+        for _ in 0..processors {
+            let mut source = source.clone();
+            scope.spawn(move || run_jobs(&mut source, scenario, share));
+        }
+    });
+}
+
 #[expect(
     clippy::print_stdout,
     reason = "the figure is what this program is for"
 )]
-fn print_rate(source: &mut SameJob, scenario: &Scenario) {
+fn print_rate(what: &str, source: &Jobs, scenario: &Scenario) {
     let started = Instant::now();
-    run_jobs(source, scenario, JOBS_PRINTED);
+    run_jobs_side_by_side(source, scenario, JOBS_PRINTED);
     let elapsed = started.elapsed();
     let rate = f64::from(JOBS_PRINTED) / elapsed.as_secs_f64();
     println!(
-        "{JOBS_PRINTED} jobs of {JOB_CALLS} calls: {elapsed:.2?}, {rate:.0} jobs per second (goal 10000)"
+        "{JOBS_PRINTED} jobs of {JOB_CALLS} calls, {what}: {elapsed:.2?}, {rate:.0} jobs per second (goal 10000)"
     );
 }
 
 fn simulated_jobs(criterion: &mut Criterion) {
-    let mut source = same_job();
     let scenario = scenario();
-    print_rate(&mut source, &scenario);
-    let mut group = criterion.benchmark_group("simulation");
+    let different = jobs();
+    let copies = Jobs {
+        original: Some(different.build(0)),
+        ..different.clone()
+    };
+    let sources = [
+        ("one job in many courses", copies),
+        ("each made from its payload", different),
+    ];
+    let mut group = criterion.benchmark_group("simulated jobs of 12 calls, one thread");
     group
         .sample_size(20)
         .measurement_time(Duration::from_secs(5))
         .throughput(Throughput::Elements(u64::from(JOBS_MEASURED)));
-    group.bench_function("jobs of 12 calls", |bencher| {
-        bencher.iter(|| run_jobs(&mut source, &scenario, JOBS_MEASURED));
-    });
+    for (what, mut source) in sources {
+        print_rate(what, &source, &scenario);
+        group.bench_function(what, |bencher| {
+            bencher.iter(|| run_jobs(&mut source, &scenario, JOBS_MEASURED));
+        });
+    }
     group.finish();
 }
 

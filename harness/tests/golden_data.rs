@@ -7,7 +7,7 @@ use std::path::Path;
 
 use driver_conformance::contract::build::{Build, RunnerFacts};
 use driver_conformance::contract::config::RunnerConfig;
-use driver_conformance::contract::environment::compose_environment;
+use driver_conformance::contract::environment::EnvironmentSources;
 use driver_conformance::contract::exit::ExitCodes;
 use driver_conformance::contract::json_config::{self, ConfigOutput};
 use driver_conformance::contract::payload::JobPayload;
@@ -229,17 +229,15 @@ impl Comparison {
             Some(config) if !job.config_failed => config.job_env.clone().unwrap_or_default(),
             _ => Vec::new(),
         };
-        let environment: BTreeMap<String, String> = compose_environment(
-            &self.host,
-            &job.temp_dir,
-            ExitCodes::RUNNER,
-            &format!("{}/build_exit_code", job.temp_dir),
-            &format!("{}/response.json", job.temp_dir),
-            &job_env,
-            &job.build.custom_environment(),
-        )
-        .into_iter()
-        .collect();
+        let composed = job.build.call_environment(&EnvironmentSources {
+            host: self.host.clone().into(),
+            temp_dir: job.temp_dir.clone(),
+            exit_codes: ExitCodes::RUNNER,
+            exit_code_file: format!("{}/build_exit_code", job.temp_dir),
+            response_file: format!("{}/response.json", job.temp_dir),
+            job_env,
+        });
+        let environment: BTreeMap<String, String> = composed.iter().cloned().collect();
         for (name, expected) in pairs(Some(&self.field("env_sel"))) {
             let actual = environment
                 .get(&name)

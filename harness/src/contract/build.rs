@@ -1,9 +1,13 @@
 //! A job on a runner: the payload, the runner's settings, and what the runner knows of the job's environment (A5 to A8,
 //! B6, B11, E13).
 
+pub(super) mod derivations;
+
 use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
+
+use derivations::{Derivations, Same, Sources, State};
 
 use super::config::RunnerConfig;
 use super::feature_flags;
@@ -68,39 +72,20 @@ pub struct ResolvedTimeout<T = Duration> {
     pub warning: Option<String>,
 }
 
-/// A job on a runner. Pure data: it changes only by the methods that take `&mut self`.
+/// A job on a runner. Pure data: it changes only by the methods that take `&mut self`. A copy costs little and shares what
+/// was derived so far.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "`build_dir` is the runner's word"
-)]
 pub struct Build {
-    payload: JobPayload,
-    runner: RunnerConfig,
-    facts: RunnerFacts,
+    payload: Arc<JobPayload>,
+    runner: Arc<RunnerConfig>,
+    facts: Arc<RunnerFacts>,
     concurrent_id: u32,
     concurrent_project_id: u32,
     request_error: Option<String>,
-    root_dir: String,
-    cache_dir: String,
-    build_dir: String,
-    hostname: String,
-    trusts_project_dir: bool,
-    shell: Shell,
-    // The runner asks the executor late whether it is shared; until then variables say `CI_DISPOSABLE_ENVIRONMENT`.
-    executor_is_known: bool,
-    settings: OnceCell<Settings>,
-    variables: OnceCell<Variables>,
-    derived: Derived,
-}
-
-/// What is made of the variables for every call, and kept while they stay as they are.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Derived {
-    /// See [`Build::custom_environment`].
-    pub(super) custom_environment: OnceCell<Arc<[(String, String)]>>,
-    /// Lines of a script that export the variables, and write the file variables.
-    pub(super) exports: OnceCell<String>,
+    state: Arc<State>,
+    settings: OnceCell<Same<Settings>>,
+    variables: OnceCell<Same<Variables>>,
+    derivations: Arc<Derivations>,
 }
 
 impl Build {
@@ -114,23 +99,25 @@ impl Build {
     ) -> Self {
         let request_error = payload.prepare_request().err();
         Self {
-            payload,
-            runner,
-            facts,
+            payload: Arc::new(payload),
+            runner: Arc::new(runner),
+            facts: Arc::new(facts),
             concurrent_id,
             concurrent_project_id,
             request_error,
-            root_dir: String::new(),
-            cache_dir: String::new(),
-            build_dir: String::new(),
-            hostname: String::new(),
-            trusts_project_dir: false,
-            shell: Shell::Bash,
-            executor_is_known: false,
+            state: Arc::default(),
             settings: OnceCell::new(),
             variables: OnceCell::new(),
-            derived: Derived::default(),
+            derivations: Arc::default(),
         }
+    }
+
+    pub(super) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state)
+    }
+
+    fn state_mut(&mut self) -> &mut State {
+        Arc::make_mut(&mut self.state)
     }
 
     /// Why the runner refuses the job before any driver program runs (A9); `None`: it does not.
@@ -155,22 +142,22 @@ impl Build {
 
     /// `CI_BUILDS_DIR`; empty before the first [`start_build`](Self::start_build).
     pub fn root_dir(&self) -> &str {
-        &self.root_dir
+        &self.state.root_dir
     }
 
     /// The cache directory of this project; empty before the first [`start_build`](Self::start_build).
     pub fn cache_dir(&self) -> &str {
-        &self.cache_dir
+        &self.state.cache_dir
     }
 
     /// The project directory as computed, before backslashes become slashes.
     pub fn build_dir(&self) -> &str {
-        &self.build_dir
+        &self.state.build_dir
     }
 
     /// The project directory that scripts change into (A7).
     pub fn project_dir(&self) -> String {
-        go_path::to_slash(&self.build_dir)
+        go_path::to_slash(&self.state.build_dir)
     }
 
     /// The temporary project directory: project directory + `.tmp` (A7).
@@ -180,38 +167,40 @@ impl Build {
 
     /// The host name given by `config_exec`; empty: none (C8).
     pub fn hostname(&self) -> &str {
-        &self.hostname
+        &self.state.hostname
     }
 
     /// Sets the host name; it stays for later attempts (C8).
     pub fn set_hostname(&mut self, hostname: impl Into<String>) {
-        self.hostname = hostname.into();
+        self.state_mut().hostname = hostname.into();
     }
 
     /// The shell scripts are made for.
     pub fn shell(&self) -> Shell {
-        self.shell
+        self.state.shell
     }
 
     /// Chooses the shell by its configured name, empty for the platform's default. The error is the runner's (C7).
     pub fn set_shell(&mut self, name: &str) -> Result<(), String> {
-        self.shell = Shell::from_name(name).ok_or_else(|| format!("shell {name} not found"))?;
+        self.state_mut().shell =
+            Shell::from_name(name).ok_or_else(|| format!("shell {name} not found"))?;
         Ok(())
     }
 
     /// Extension of script files without the dot; empty for bash and sh (B4).
     pub fn script_extension(&self) -> &'static str {
-        self.shell.extension()
+        self.state.shell.extension()
     }
 
-    /// Whether variables call the environment shared: always, once the executor is known.
+    /// Whether variables call the environment shared: always, once the executor is known. The runner asks the executor
+    /// late; until then variables say `CI_DISPOSABLE_ENVIRONMENT`.
     pub(super) fn is_shared(&self) -> bool {
-        self.executor_is_known
+        self.state.expanded_with.is_some()
     }
 
     /// Whether git is told to trust the project directory whoever owns it.
     pub(super) fn trusts_project_dir(&self) -> bool {
-        self.trusts_project_dir
+        self.state.trusts_project_dir
     }
 
     /// The short form of the runner's token (A7).
@@ -221,15 +210,24 @@ impl Build {
 
     /// The resolved settings; cached until the variables are refreshed.
     pub fn settings(&self) -> &Settings {
+        &self.shared_settings().0
+    }
+
+    fn shared_settings(&self) -> &Same<Settings> {
         self.settings.get_or_init(|| {
-            let context = SettingsContext {
-                allow_git_fetch: self.payload.allow_git_fetch,
-                depth: self.payload.git_info.depth,
-                debug_trace_disabled: self.runner.debug_trace_disabled,
-                runner_flags: &self.runner.feature_flags,
-            };
-            Settings::resolve(&self.variables_for_settings(), context)
+            let resolve = || Same(Arc::new(self.resolve_settings()));
+            self.derivations.settings.get(self.state(), resolve)
         })
+    }
+
+    fn resolve_settings(&self) -> Settings {
+        let context = SettingsContext {
+            allow_git_fetch: self.payload.allow_git_fetch,
+            depth: self.payload.git_info.depth,
+            debug_trace_disabled: self.runner.debug_trace_disabled,
+            runner_flags: &self.runner.feature_flags,
+        };
+        Settings::resolve(&self.variables_for_settings(), context)
     }
 
     /// What the runner complains about in the job's settings. The job log has them as one warning, one per line.
@@ -252,31 +250,49 @@ impl Build {
     pub fn refresh_variables(&mut self) {
         self.settings.take();
         self.variables.take();
-        self.derived = Derived::default();
     }
 
-    pub(super) fn derived(&self) -> &Derived {
-        &self.derived
+    pub(super) fn derivations(&self) -> &Derivations {
+        &self.derivations
+    }
+
+    /// What scripts and environments are made from as things are now.
+    pub(super) fn sources(&self) -> Sources {
+        Sources {
+            state: self.state(),
+            settings: self.shared_settings().clone(),
+            variables: self.shared_variables().clone(),
+        }
     }
 
     /// All variables of the job, expanded, in the runner's order (B6, B8); cached until they are refreshed.
     pub fn all_variables(&self) -> &Variables {
+        &self.shared_variables().0
+    }
+
+    fn shared_variables(&self) -> &Same<Variables> {
         self.variables.get_or_init(|| {
-            let flags = self.settings().feature_flags.iter();
-            let mut all: Variables = flags
-                .map(|(flag, value)| Variable::internal(flag.name, value.to_string()))
-                .collect();
-            all.extend(self.variables_before_job());
-            all.extend(
-                self.payload
-                    .variables
-                    .iter()
-                    .filter(|variable| !feature_flags::is_known(&variable.key))
-                    .cloned(),
-            );
-            all.extend(self.variables_after_job(self.feature("FF_NETWORK_PER_BUILD")));
-            all.into_expanded()
+            let key = (self.state(), self.shared_settings().clone());
+            let compose = || Same(Arc::new(self.compose_variables()));
+            self.derivations.variables.get(key, compose)
         })
+    }
+
+    fn compose_variables(&self) -> Variables {
+        let flags = self.settings().feature_flags.iter();
+        let mut all: Variables = flags
+            .map(|(flag, value)| Variable::internal(flag.name, value.to_string()))
+            .collect();
+        all.extend(self.variables_before_job());
+        all.extend(
+            self.payload
+                .variables
+                .iter()
+                .filter(|variable| !feature_flags::is_known(&variable.key))
+                .cloned(),
+        );
+        all.extend(self.variables_after_job(self.feature("FF_NETWORK_PER_BUILD")));
+        all.into_expanded()
     }
 
     fn variables_for_settings(&self) -> Variables {
@@ -308,7 +324,7 @@ impl Build {
             }
         }
         variables.extend([
-            Variable::internal("CI_BUILDS_DIR", &self.root_dir),
+            Variable::internal("CI_BUILDS_DIR", &self.state.root_dir),
             Variable::internal("CI_PROJECT_DIR", self.project_dir()),
             Variable::internal("CI_CONCURRENT_ID", self.concurrent_id.to_string()),
             Variable::internal(
@@ -345,7 +361,7 @@ impl Build {
     }
 
     fn variables_after_job(&self, network_per_build: bool) -> Vec<Variable> {
-        let sharing = if self.executor_is_known {
+        let sharing = if self.is_shared() {
             "CI_SHARED_ENVIRONMENT"
         } else {
             "CI_DISPOSABLE_ENVIRONMENT"
@@ -389,25 +405,29 @@ impl Build {
     /// Sets what later calls and scripts see as `CI_JOB_STATUS`. A variable of that name in the job still hides it, and
     /// a refresh of the variables undoes it (E13).
     pub fn set_job_status(&mut self, status: &str) {
-        self.all_variables();
-        if let Some(variables) = self.variables.get_mut() {
+        let before = self.shared_variables().clone();
+        let overwrite = || {
+            let mut variables = Variables::clone(&before.0);
             variables.overwrite_key("CI_JOB_STATUS", Variable::new("CI_JOB_STATUS", status));
-        }
-        self.derived = Derived::default();
+            Same(Arc::new(variables))
+        };
+        let key = (before.clone(), status.to_owned());
+        let with_status = self.derivations.with_status.get(key, overwrite);
+        self.variables = OnceCell::from(with_status);
     }
 
     /// Expands variables in the names and aliases of image and services. The runner does it once, before the first
     /// attempt, and only after that learns what its executor is.
     pub fn expand_image_and_services(&mut self) {
-        let variables = self.all_variables().clone();
+        let variables = self.shared_variables().clone();
+        let payload = Arc::make_mut(&mut self.payload);
         let image_and_services =
-            std::iter::once(&mut self.payload.image).chain(self.payload.services.iter_mut());
+            std::iter::once(&mut payload.image).chain(payload.services.iter_mut());
         for image in image_and_services {
-            image.name = variables.expand_value(&image.name);
-            image.alias = variables.expand_value(&image.alias);
+            image.name = variables.0.expand_value(&image.name);
+            image.alias = variables.0.expand_value(&image.alias);
         }
-        self.executor_is_known = true;
-        self.derived = Derived::default();
+        self.state_mut().expanded_with = Some(variables);
     }
 
     /// Sets the directories of an attempt, from `[[runners]]` or `config_exec` (A5, A6, A7).
@@ -425,15 +445,18 @@ impl Build {
         if cache_dir.is_empty() {
             return Err(ConfigurationError("the cache_dir is not configured".into()));
         }
-        self.trusts_project_dir = self.runner.safe_directory_checkout.unwrap_or(false);
-        builds_dir.clone_into(&mut self.root_dir);
-        self.cache_dir = go_path::join(&[cache_dir, &self.project_unique_dir(false)]);
+        let trusts_project_dir = self.runner.safe_directory_checkout.unwrap_or(false);
+        let state = self.state_mut();
+        state.trusts_project_dir = trusts_project_dir;
+        builds_dir.clone_into(&mut state.root_dir);
+        let cache_dir = go_path::join(&[cache_dir, &self.project_unique_dir(false)]);
+        self.state_mut().cache_dir = cache_dir;
         self.refresh_variables();
         match self.chosen_build_dir(shared) {
-            Ok(dir) => self.build_dir = dir,
+            Ok(dir) => self.state_mut().build_dir = dir,
             Err(error) => {
                 // The runner assigns the empty result before it looks at the error.
-                self.build_dir.clear();
+                self.state_mut().build_dir.clear();
                 return Err(error);
             }
         }
@@ -445,7 +468,7 @@ impl Build {
         let wanted = &self.settings().git.clone_path;
         if wanted.is_empty() {
             return Ok(go_path::join(&[
-                &self.root_dir,
+                &self.state.root_dir,
                 &self.project_unique_dir(shared),
             ]));
         }
@@ -455,7 +478,7 @@ impl Build {
             ));
         }
         let relative = go_path::relative(
-            &go_path::to_slash(&self.root_dir),
+            &go_path::to_slash(&self.state.root_dir),
             &go_path::to_slash(wanted),
         )
         .map_err(ConfigurationError)?;
@@ -463,7 +486,7 @@ impl Build {
             return Err(ConfigurationError(format!(
                 "the GIT_CLONE_PATH={} has to be within {}",
                 super::go_text::quote(wanted),
-                super::go_text::quote(&self.root_dir)
+                super::go_text::quote(&self.state.root_dir)
             )));
         }
         Ok(go_path::clean(wanted))
@@ -670,7 +693,7 @@ mod tests {
                 .0
                 .starts_with("setting GIT_CLONE_PATH is not allowed")
         );
-        job.runner.custom_build_dir.enabled = true;
+        Arc::make_mut(&mut job.runner).custom_build_dir.enabled = true;
         assert_eq!(
             job.start_build("/b", "/c", false).unwrap_err().0,
             "the GIT_CLONE_PATH=\"/b/../x\" has to be within \"/b\""
@@ -697,8 +720,8 @@ mod tests {
         let mut job = build(
             r#"{"runner_info":{"timeout":60},"variables":[{"key":"RUNNER_SCRIPT_TIMEOUT","value":"2m"}]}"#,
         );
-        job.runner.prepare_timeout = Some("2m".into());
-        job.runner.get_sources_timeout = Some("0".into());
+        Arc::make_mut(&mut job.runner).prepare_timeout = Some("2m".into());
+        Arc::make_mut(&mut job.runner).get_sources_timeout = Some("0".into());
         assert_eq!(
             job.prepare_timeout().warning.unwrap(),
             "prepare_timeout (2m0s) exceeds job timeout (1m0s); using job timeout"

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::build::Build;
+use super::build::derivations::Same;
 use super::exit::ExitCodes;
 use super::go_json;
 use super::list::List;
@@ -30,8 +31,9 @@ impl Build {
     /// The `CUSTOM_ENV_…` entries in the runner's order, `CUSTOM_ENV_CI_JOB_SERVICES` last (B6, I1). A name may occur
     /// more than once. Every call gets the same ones while the variables stay as they are.
     pub fn custom_environment(&self) -> Arc<[(String, String)]> {
-        let kept = &self.derived().custom_environment;
-        Arc::clone(kept.get_or_init(|| self.compose_custom_environment().into()))
+        self.derivations()
+            .custom_environment
+            .get(self.sources(), || self.compose_custom_environment().into())
     }
 
     fn compose_custom_environment(&self) -> Vec<(String, String)> {
@@ -87,31 +89,59 @@ impl Build {
     }
 }
 
-/// The complete environment of a call, without duplicates: later sources win, in the order host, runner, `job_env`,
-/// `CUSTOM_ENV_…` (B5).
-pub fn compose_environment(
-    host: &[(String, String)],
-    temp_dir: &str,
-    exit_codes: ExitCodes,
-    exit_code_file: &str,
-    response_file: &str,
-    job_env: &[(String, String)],
+/// What the environment of a call is made from besides the job's variables (B5).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EnvironmentSources {
+    /// Environment of the runner process.
+    pub host: Arc<[(String, String)]>,
+    /// `TMPDIR`.
+    pub temp_dir: String,
+    /// Values of the two exit-code variables.
+    pub exit_codes: ExitCodes,
+    /// `BUILD_EXIT_CODE_FILE`.
+    pub exit_code_file: String,
+    /// `JOB_RESPONSE_FILE`.
+    pub response_file: String,
+    /// `job_env` of what config printed.
+    pub job_env: Vec<(String, String)>,
+}
+
+impl Build {
+    /// The complete environment of a call, without duplicates: later sources win, in the order host, runner, `job_env`,
+    /// `CUSTOM_ENV_…` (B5).
+    pub fn call_environment(&self, sources: &EnvironmentSources) -> Arc<[(String, String)]> {
+        let custom = self.custom_environment();
+        let key = (sources.clone(), Same(Arc::clone(&custom)));
+        let kept = &self.derivations().call_environments;
+        kept.get(key, || compose_environment(sources, &custom).into())
+    }
+}
+
+fn compose_environment(
+    sources: &EnvironmentSources,
     custom: &[(String, String)],
 ) -> Vec<(String, String)> {
+    let codes = sources.exit_codes;
     let own = [
-        ("TMPDIR".to_owned(), temp_dir.to_owned()),
+        ("TMPDIR".to_owned(), sources.temp_dir.clone()),
         (
             "BUILD_FAILURE_EXIT_CODE".to_owned(),
-            exit_codes.build_failure.to_string(),
+            codes.build_failure.to_string(),
         ),
         (
             "SYSTEM_FAILURE_EXIT_CODE".to_owned(),
-            exit_codes.system_failure.to_string(),
+            codes.system_failure.to_string(),
         ),
-        ("BUILD_EXIT_CODE_FILE".to_owned(), exit_code_file.to_owned()),
-        ("JOB_RESPONSE_FILE".to_owned(), response_file.to_owned()),
+        (
+            "BUILD_EXIT_CODE_FILE".to_owned(),
+            sources.exit_code_file.clone(),
+        ),
+        (
+            "JOB_RESPONSE_FILE".to_owned(),
+            sources.response_file.clone(),
+        ),
     ];
-    let sources = [host, &own, job_env, custom];
+    let sources: [&[_]; 4] = [&sources.host, &own, &sources.job_env, custom];
     let mut seen = HashSet::new();
     let mut entries: Vec<(String, String)> =
         Vec::with_capacity(sources.iter().map(|source| source.len()).sum());
@@ -146,19 +176,20 @@ mod tests {
 
     #[test]
     fn later_sources_win() {
-        let environment = compose_environment(
-            &[pair("PATH", "/bin"), pair("TMPDIR", "/tmp")],
-            "/t",
-            ExitCodes::RUNNER,
-            "/t/build_exit_code",
-            "/t/response.json",
-            &[
+        let sources = EnvironmentSources {
+            host: [pair("PATH", "/bin"), pair("TMPDIR", "/tmp")].into(),
+            temp_dir: "/t".into(),
+            exit_codes: ExitCodes::RUNNER,
+            exit_code_file: "/t/build_exit_code".into(),
+            response_file: "/t/response.json".into(),
+            job_env: vec![
                 pair("PATH", "/mine"),
                 pair("CUSTOM_ENV_A", "job_env"),
                 pair("CUSTOM_ENV_B", "job_env"),
             ],
-            &[pair("CUSTOM_ENV_A", "first"), pair("CUSTOM_ENV_A", "last")],
-        );
+        };
+        let custom = [pair("CUSTOM_ENV_A", "first"), pair("CUSTOM_ENV_A", "last")];
+        let environment = compose_environment(&sources, &custom);
         let value = |name: &str| {
             environment
                 .iter()

@@ -53,7 +53,7 @@ pub struct ScriptFile {
     /// `script` or `script.ps1` in it.
     pub path: PathBuf,
     /// Its text.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// Everything needed to start one call.
@@ -208,8 +208,19 @@ pub struct RunnerLogEntry {
     pub level: RunnerLogLevel,
     /// Text.
     pub message: String,
-    /// Fields, sorted by key when printed.
+    /// Fields that all entries about one job have.
+    pub job_fields: Arc<[(String, String)]>,
+    /// Fields of this entry alone.
     pub fields: Vec<(String, String)>,
+}
+
+impl RunnerLogEntry {
+    /// All fields, sorted by key, as they are printed.
+    pub fn sorted_fields(&self) -> Vec<&(String, String)> {
+        let mut fields: Vec<_> = self.job_fields.iter().chain(&self.fields).collect();
+        fields.sort();
+        fields
+    }
 }
 
 /// An emulated job or an emulated sequence of calls.

@@ -19,9 +19,7 @@ pub fn text_line(entry: &RunnerLogEntry) -> String {
     };
     let columns = MESSAGE_COLUMNS - prefix.len();
     let mut line = format!("{color}{prefix}{:<columns$}{} ", entry.message, ansi::RESET);
-    let mut fields: Vec<_> = entry.fields.iter().collect();
-    fields.sort();
-    for (key, value) in fields {
+    for (key, value) in entry.sorted_fields() {
         let _ = write!(line, " {color}{key}{}={value}", ansi::RESET);
     }
     line

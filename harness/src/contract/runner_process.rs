@@ -1,5 +1,7 @@
 //! The runner process around its jobs: what signals do to it (contract H11–H13).
 
+use std::sync::Arc;
+
 use std::time::Duration;
 
 use super::moment::Moment;
@@ -68,6 +70,7 @@ fn bare_entry(message: &str, fields: &[(&str, String)]) -> RunnerLogEntry {
         .map(|(key, value)| ((*key).to_owned(), value.clone()))
         .collect();
     RunnerLogEntry {
+        job_fields: Arc::default(),
         level: RunnerLogLevel::Info,
         message: message.into(),
         fields,
@@ -287,6 +290,7 @@ impl RunnerProcess {
                 std::slice::from_ref(&error),
             ),
             ProcessAction::Log(RunnerLogEntry {
+                job_fields: Arc::default(),
                 level: RunnerLogLevel::Fatal,
                 message: "Service run failed".into(),
                 fields: vec![(error.0.to_owned(), error.1)],
@@ -326,6 +330,7 @@ impl Log {
                 .map(|(key, value)| ((*key).to_owned(), value.clone())),
         );
         ProcessAction::Log(RunnerLogEntry {
+            job_fields: Arc::default(),
             level,
             message: message.into(),
             fields: all,

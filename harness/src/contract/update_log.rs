@@ -1,5 +1,7 @@
 //! What the runner logs about its exchange with GitLab (contract L, H14, H15).
 
+use std::sync::Arc;
+
 use super::log_updates::{Answer, Request};
 use super::protocol::{RunnerLogEntry, RunnerLogLevel};
 
@@ -58,6 +60,7 @@ fn patch_entries(
     fields.push(("status".into(), format!("{code} {}", reason_phrase(code))));
     let message = format!("Appending trace to coordinator...{word}");
     vec![RunnerLogEntry {
+        job_fields: Arc::default(),
         level,
         message,
         fields,
@@ -77,6 +80,7 @@ fn update_entries(answer: Answer, facts: &UpdateFacts<'_>) -> Vec<RunnerLogEntry
     let mut fields = common_fields(facts);
     fields.extend(content.clone());
     let mut entries = vec![RunnerLogEntry {
+        job_fields: Arc::default(),
         level: RunnerLogLevel::Info,
         message: "Updating job...".into(),
         fields,
@@ -96,6 +100,7 @@ fn update_entries(answer: Answer, facts: &UpdateFacts<'_>) -> Vec<RunnerLogEntry
     fields.extend(content);
     let message = format!("Submitting job to coordinator...{word}");
     entries.push(RunnerLogEntry {
+        job_fields: Arc::default(),
         level,
         message,
         fields,
@@ -155,14 +160,28 @@ fn reason_phrase(code: u16) -> &'static str {
 fn checksum(log: &[u8]) -> String {
     let mut crc = u32::MAX;
     for byte in log {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            let carry = crc & 1;
-            crc = (crc >> 1) ^ (0xEDB8_8320 * carry);
-        }
+        let [low, ..] = crc.to_le_bytes();
+        crc = (crc >> 8) ^ CRC_32[usize::from(low ^ byte)];
     }
     format!("crc32:{:08x}", !crc)
 }
+
+/// What each byte does to a CRC-32.
+const CRC_32: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_u32;
+    while byte < 256 {
+        let mut crc = byte;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 * (crc & 1));
+            bit += 1;
+        }
+        table[byte as usize] = crc;
+        byte += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {

@@ -130,7 +130,7 @@ impl JobSource for GoldenJobs {
         );
         Job::new(JobInputs {
             build,
-            host_environment: self.host_environment.clone(),
+            host_environment: self.host_environment.clone().into(),
             temp_root: self.temp_root.clone(),
             exit_codes: ExitCodes::RUNNER,
             timing: self.timing,

@@ -56,7 +56,7 @@ fn job_run(
     let labels = scripts.clone();
     let inputs = JobInputs {
         build: build(job, context, directories)?,
-        host_environment: host_environment(job, context, directories),
+        host_environment: host_environment(job, context, directories).into(),
         temp_root: directories.runner_temp(),
         exit_codes: job.exit_codes,
         timing: Timing {

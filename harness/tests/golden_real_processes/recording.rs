@@ -164,7 +164,7 @@ fn spec(start: &Value) -> CallSpec {
             .unwrap_or(Path::new("/"))
             .to_path_buf(),
         path: PathBuf::from(path),
-        text: text(&start["script"]["head"]),
+        text: text(&start["script"]["head"]).into(),
     });
     CallSpec {
         id: CallId(0),

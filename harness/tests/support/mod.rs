@@ -150,7 +150,7 @@ impl TinyRunner {
             let path = dir.join("script");
             args.push(path.to_str().expect("UTF-8").to_owned());
             args.push(stage.driver_name());
-            ScriptFile { dir, path, text }
+            ScriptFile { dir, path, text: text.into() }
         });
         vec![Action::StartCall(Box::new(CallSpec {
             id,

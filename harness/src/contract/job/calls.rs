@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::super::context::{ContextId, Contexts};
-use super::super::environment::compose_environment;
+use super::super::environment::EnvironmentSources;
 use super::super::error::JobError;
 use super::super::exit::{
     EXIT_CODE_FILE_LINE_BYTES_MAX, ExitCodeFile, ExitCodes, ExitStatus, StartFailure,
@@ -75,22 +75,13 @@ impl Call {
     }
 }
 
-/// The environment of the last call, with the sources that may change from call to call.
-#[derive(Debug)]
-pub(super) struct LastEnvironment {
-    custom: Arc<[(String, String)]>,
-    temp_dir: PathBuf,
-    job_env: Vec<(String, String)>,
-    composed: Arc<[(String, String)]>,
-}
-
 impl Job {
     /// Starts a call; its result is there when [`call_result`](Self::call_result) says so.
     pub(super) fn start_call(
         &mut self,
         program: Program,
         stage: Option<Stage>,
-        script: Option<String>,
+        script: Option<Arc<str>>,
         context: ContextId,
     ) -> CallId {
         let id = CallId(self.next_call);
@@ -136,7 +127,7 @@ impl Job {
         id: CallId,
         program: Program,
         stage: Option<Stage>,
-        script: Option<String>,
+        script: Option<Arc<str>>,
     ) -> CallSpec {
         let nth = self.count_call(program, stage.as_ref());
         let script = script.map(|text| self.script_file(stage.as_ref(), nth, text));
@@ -176,7 +167,7 @@ impl Job {
         *count
     }
 
-    fn script_file(&mut self, stage: Option<&Stage>, nth: u32, text: String) -> ScriptFile {
+    fn script_file(&mut self, stage: Option<&Stage>, nth: u32, text: Arc<str>) -> ScriptFile {
         let dir = self
             .attempt
             .temp_dir
@@ -189,39 +180,22 @@ impl Job {
             (Some(probes), Some(stage)) => frame(
                 self.build.shell(),
                 &probes.body(stage, nth, &self.build.project_dir()),
-            ),
+            )
+            .into(),
             _ => text,
         };
         ScriptFile { dir, path, text }
     }
 
-    /// Composed anew only when one of its sources has changed.
-    fn call_environment(&mut self) -> Arc<[(String, String)]> {
-        let custom = self.build.custom_environment();
-        if let Some(last) = &self.last_environment
-            && Arc::ptr_eq(&last.custom, &custom)
-            && last.temp_dir == self.attempt.temp_dir
-            && last.job_env == self.attempt.job_env
-        {
-            return Arc::clone(&last.composed);
-        }
-        let composed: Arc<[(String, String)]> = compose_environment(
-            &self.host_environment,
-            &self.attempt.temp_dir.to_string_lossy(),
-            self.exit_codes,
-            &self.attempt.exit_code_file().to_string_lossy(),
-            &self.attempt.response_file().to_string_lossy(),
-            &self.attempt.job_env,
-            &custom,
-        )
-        .into();
-        self.last_environment = Some(LastEnvironment {
-            custom,
-            temp_dir: self.attempt.temp_dir.clone(),
+    fn call_environment(&self) -> Arc<[(String, String)]> {
+        self.build.call_environment(&EnvironmentSources {
+            host: Arc::clone(&self.host_environment),
+            temp_dir: self.attempt.temp_dir.to_string_lossy().into_owned(),
+            exit_codes: self.exit_codes,
+            exit_code_file: self.attempt.exit_code_file().to_string_lossy().into_owned(),
+            response_file: self.attempt.response_file().to_string_lossy().into_owned(),
             job_env: self.attempt.job_env.clone(),
-            composed: Arc::clone(&composed),
-        });
-        composed
+        })
     }
 
     pub(super) fn call_started(&mut self, id: CallId, pid: u32) {

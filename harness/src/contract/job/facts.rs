@@ -1,10 +1,19 @@
 //! What the runner's log entries say about a job (contract L).
 
+use std::sync::Arc;
+
 use super::super::build::Build;
 use super::super::stage::Stage;
 
-/// Fields of every entry about a job.
-pub(super) fn log_fields(build: &Build) -> Vec<(String, String)> {
+impl Build {
+    /// Fields of every entry about the job.
+    pub(super) fn log_fields(&self) -> Arc<[(String, String)]> {
+        let kept = &self.derivations().log_fields;
+        kept.get(self.state(), || compose_log_fields(self).into())
+    }
+}
+
+fn compose_log_fields(build: &Build) -> Vec<(String, String)> {
     let info = &build.payload().job_info;
     let mut fields = vec![
         field("job", &build.payload().id),
@@ -34,7 +43,7 @@ fn field(key: &str, value: &(impl ToString + ?Sized)) -> (String, String) {
 /// Fields of the entries that say when a job is taken and dropped.
 pub(super) fn processing_fields(build: &Build) -> Vec<(String, String)> {
     let info = &build.payload().job_info;
-    let mut fields = log_fields(build);
+    let mut fields = compose_log_fields(build);
     fields.retain(|(key, _)| key != "name");
     fields.extend([
         field("runner_uuid", &build.payload().runner_info.uuid),

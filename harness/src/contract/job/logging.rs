@@ -3,7 +3,7 @@
 use super::super::build::Build;
 use super::super::job_log::{LineKind, LogOptions, LogStream, LogWriter, ansi};
 use super::super::protocol::{Action, RunnerLogEntry, RunnerLogLevel};
-use super::{Job, facts};
+use super::Job;
 
 /// Options of all writers of a job.
 pub(super) fn options(build: &Build, started_at_unix_us: u64) -> LogOptions {
@@ -101,17 +101,14 @@ impl Job {
         message: &str,
         fields: &[(&str, String)],
     ) {
-        let mut all = facts::log_fields(&self.build);
-        all.extend(
-            fields
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), value.clone())),
-        );
-        let message = message.to_owned();
+        let fields = fields.iter();
         self.actions.push(Action::RunnerLog(RunnerLogEntry {
             level,
-            message,
-            fields: all,
+            message: message.to_owned(),
+            job_fields: self.build.log_fields(),
+            fields: fields
+                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .collect(),
         }));
     }
 

@@ -16,6 +16,7 @@ mod supervisor;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::build::Build;
@@ -29,8 +30,8 @@ use super::protocol::{Action, CallId, Emulation, Event};
 use super::stage::{Program, Stage};
 
 use attempt::Attempt;
+use calls::Call;
 pub use calls::classify;
-use calls::{Call, LastEnvironment};
 use run_phase::RunPhase;
 pub use sequence::{CallSequence, SequenceCall};
 use supervisor::Supervisor;
@@ -67,7 +68,7 @@ pub struct JobInputs {
     /// Payload, configuration and variables.
     pub build: Build,
     /// Environment of the runner process.
-    pub host_environment: Vec<(String, String)>,
+    pub host_environment: Arc<[(String, String)]>,
     /// Directory in which temporary directories are made.
     pub temp_root: PathBuf,
     /// Values of the two exit-code variables.
@@ -93,7 +94,7 @@ pub trait ProbeScripts: Send {
 pub struct Job {
     build: Build,
     custom: CustomConfig,
-    host_environment: Vec<(String, String)>,
+    host_environment: Arc<[(String, String)]>,
     temp_root: PathBuf,
     exit_codes: ExitCodes,
     timing: Timing,
@@ -113,7 +114,6 @@ pub struct Job {
     calls: BTreeMap<CallId, Call>,
     next_call: u32,
     call_counts: BTreeMap<(Program, Option<String>), u32>,
-    last_environment: Option<LastEnvironment>,
 
     log_options: LogOptions,
     log: LimitedLog,
@@ -157,7 +157,6 @@ impl Job {
             calls: BTreeMap::new(),
             next_call: 0,
             call_counts: BTreeMap::new(),
-            last_environment: None,
             runner_error: None,
             started: Moment::START,
             now: Moment::START,

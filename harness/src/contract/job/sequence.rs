@@ -4,6 +4,8 @@
 //! a runner that is killed calls no cleanup (H12), and the next job finds what is left. Each call is made exactly as a
 //! job would make it; only the order is the scenario's.
 
+use std::sync::Arc;
+
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -154,10 +156,10 @@ impl CallSequence {
     }
 
     /// The runner's own script, where a job would have one; a probe body replaces it anyway.
-    fn script_text(&self, stage: &Stage) -> String {
+    fn script_text(&self, stage: &Stage) -> Arc<str> {
         match self.job.build.script(stage) {
             Ok(Some(text)) => text,
-            Ok(None) | Err(_) => frame(self.job.build.shell(), ":\n"),
+            Ok(None) | Err(_) => frame(self.job.build.shell(), ":\n").into(),
         }
     }
 

@@ -7,6 +7,9 @@ pub(super) trait Filter {
     /// Sees a piece of text; puts out what is certain by now.
     fn write(&mut self, data: &[u8], out: &mut Vec<Vec<u8>>);
 
+    /// Whether `data` would come out as it is and leave the filter as it is; `false` if that is not plain to see.
+    fn ignores(&self, data: &[u8]) -> bool;
+
     /// What was held back, at the end of the text; empty: nothing. The filter starts afresh.
     fn close(&mut self) -> Vec<u8>;
 }
@@ -41,6 +44,10 @@ impl<F: Filter> Chain<F> {
 
 fn through<F: Filter>(filters: &mut [F], mut chunks: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     for filter in filters {
+        let passes = |chunk: &Vec<u8>| !chunk.is_empty() && filter.ignores(chunk);
+        if chunks.iter().all(passes) {
+            continue;
+        }
         let mut next = Vec::new();
         for chunk in chunks {
             // The mask of an earlier filter is not looked into, as in the runner.

@@ -79,6 +79,10 @@ impl Filter for PhraseFilter {
         push(out, &data[sent_up_to.min(data.len())..]);
     }
 
+    fn ignores(&self, data: &[u8]) -> bool {
+        self.matching == 0 && !data.contains(&self.phrase[0])
+    }
+
     fn close(&mut self) -> Vec<u8> {
         let rest = self.phrase[..self.matching].to_vec();
         self.matching = 0;

@@ -96,6 +96,10 @@ impl Filter for TokenFilter {
         push(out, &data[sent_up_to.min(data.len())..]);
     }
 
+    fn ignores(&self, data: &[u8]) -> bool {
+        self.matching == 0 && !data.contains(&self.prefix[0])
+    }
+
     fn close(&mut self) -> Vec<u8> {
         let rest = if self.masked {
             MASK.to_vec()

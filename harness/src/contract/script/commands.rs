@@ -29,13 +29,12 @@ pub(super) fn exports(writer: &mut BashWriter, build: &Build, files: FileVariabl
         return;
     }
     // Nearly every stage has them, and they are most of its script.
-    let kept = &build.derived().exports;
-    let text = kept.get_or_init(|| {
+    let text = build.derivations().exports.get(build.sources(), || {
         let mut writer = BashWriter::new(build);
         write_exports(&mut writer, build, files);
-        writer.into_body()
+        writer.into_body().into()
     });
-    writer.insert(text);
+    writer.insert(&text);
 }
 
 fn write_exports(writer: &mut BashWriter, build: &Build, files: FileVariables) {

@@ -13,6 +13,8 @@ mod sources;
 mod steps;
 mod submodules;
 
+use std::sync::Arc;
+
 pub use bash::FrameOptions;
 
 use bash::BashWriter;
@@ -72,10 +74,12 @@ impl Build {
 
     /// The script of a stage for the job's shell; `None`: the stage is skipped. The error is the runner's, a system
     /// failure of that stage.
-    pub fn script(&self, stage: &Stage) -> Result<Option<String>, String> {
-        Ok(self
-            .script_body(stage)?
-            .map(|body| frame_with(self.shell(), &body, self.frame_options())))
+    pub fn script(&self, stage: &Stage) -> Result<Option<Arc<str>>, String> {
+        let key = (stage.clone(), self.sources());
+        self.derivations().scripts.get(key, || {
+            let frame = |body: String| frame_with(self.shell(), &body, self.frame_options()).into();
+            Ok(self.script_body(stage)?.map(frame))
+        })
     }
 
     /// What is inside the frame of a stage's script; `None`: the stage is skipped.

@@ -146,8 +146,7 @@ fn runner_log_line(entry: &RunnerLogEntry) -> String {
         RunnerLogLevel::Error => "ERROR: ",
         RunnerLogLevel::Fatal => "FATAL: ",
     };
-    let mut fields = entry.fields.clone();
-    fields.sort();
+    let fields = entry.sorted_fields();
     let mut words = vec![format!("{prefix}{}", entry.message)];
     words.extend(fields.iter().map(|(key, value)| format!("{key}={value}")));
     words.join(" ")
@@ -162,7 +161,8 @@ mod tests {
         let entry = RunnerLogEntry {
             level: RunnerLogLevel::Warning,
             message: "Failed to terminate process: no such process".into(),
-            fields: vec![("b".into(), "2".into()), ("PID".into(), "1".into())],
+            job_fields: [("b".into(), "2".into())].into(),
+            fields: vec![("PID".into(), "1".into())],
         };
         assert_eq!(
             runner_log_line(&entry),

@@ -515,7 +515,10 @@ fn new_record(job: usize, spec: &CallSpec, label: super::CallLabel) -> CallRecor
         argv,
         environment: spec.environment.to_vec(),
         temp_dir: spec.cwd.clone(),
-        script: spec.script.as_ref().map(|script| script.text.clone()),
+        script: spec
+            .script
+            .as_ref()
+            .map(|script| script.text.as_ref().to_owned()),
         nonce: label.nonce,
         probe: label.probe,
         started: crate::contract::moment::Moment::START,

@@ -116,7 +116,7 @@ mod tests {
         let gone = ScriptFile {
             dir: "/nowhere/x".into(),
             path: "/nowhere/x/script".into(),
-            text: String::new(),
+            text: "".into(),
         };
         assert_eq!(
             write_script(&gone),

@@ -18,6 +18,7 @@ use super::files::Files;
 use super::process::{Process, ProcessIndex};
 use super::record::Record;
 use super::{CallPoint, CallSelector, InjectedAction, JobSource, Scenario, When};
+use drivers::{Environment, EnvironmentLimits};
 use jobs::RunningJob;
 
 /// How long the driver programs of the recordings need to reach their first instruction. Not a property of the runner:
@@ -61,6 +62,8 @@ pub(super) struct World<'a> {
     fired: Vec<bool>,
     stop_scheduled: bool,
     watch_over: bool,
+    /// The environment of the last call, and what is wrong with it.
+    last_environment: Option<(Environment, EnvironmentLimits)>,
     record: Record,
 }
 
@@ -95,6 +98,7 @@ impl<'a> World<'a> {
             fired: vec![false; scenario.events.len()],
             stop_scheduled: false,
             watch_over: false,
+            last_environment: None,
             record,
             scenario,
             source,

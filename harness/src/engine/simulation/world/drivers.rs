@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::exit::{ExitCodeFile, ExitStatus, StartFailure};
@@ -22,6 +23,16 @@ const ALL_ENTRIES_BYTES_MAX: usize = 2 * 1024 * 1024;
 const TERM: i32 = 15;
 const KILL: i32 = 9;
 const PIPE: i32 = 13;
+
+/// Names and values; the calls of a job share one.
+pub(super) type Environment = Arc<[(String, String)]>;
+
+/// What the kernel would not take of an environment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EnvironmentLimits {
+    holds_nul: bool,
+    too_long: bool,
+}
 
 impl World<'_> {
     /// Starts a driver program; the answer is the event for the job.
@@ -74,13 +85,10 @@ impl World<'_> {
         Event::CallStarted { call, pid }
     }
 
-    fn start_failure(&self, spec: &CallSpec) -> Option<StartFailure> {
+    fn start_failure(&mut self, spec: &CallSpec) -> Option<StartFailure> {
         let cwd_exists = self.files.exists(&spec.cwd);
-        if spec
-            .environment
-            .iter()
-            .any(|(key, value)| key.contains('\0') || value.contains('\0'))
-        {
+        let limits = self.environment_limits(&spec.environment);
+        if limits.holds_nul {
             return Some(StartFailure::NulInEnvironment);
         }
         let file = self.scenario.programs.get(&spec.executable);
@@ -95,17 +103,33 @@ impl World<'_> {
             Some(ProgramFile::NotExecutable) => return Some(StartFailure::PermissionDenied),
             Some(ProgramFile::NotAProgram | ProgramFile::Driver) => {}
         }
-        let sizes = spec
-            .environment
-            .iter()
-            .map(|(key, value)| key.len() + value.len() + 2);
-        let too_long = sizes.clone().any(|bytes| bytes > ENTRY_BYTES_MAX);
-        // Each entry costs a pointer as well.
-        let all: usize = sizes.map(|bytes| bytes + size_of::<usize>()).sum();
-        if too_long || all > ALL_ENTRIES_BYTES_MAX {
+        if limits.too_long {
             return Some(StartFailure::ArgumentListTooLong);
         }
         (file == Some(&ProgramFile::NotAProgram)).then_some(StartFailure::ExecFormat)
+    }
+
+    /// Most calls of a job share one environment, so the answer about the last one is kept.
+    fn environment_limits(&mut self, environment: &Environment) -> EnvironmentLimits {
+        if let Some((known, limits)) = &self.last_environment
+            && Arc::ptr_eq(known, environment)
+        {
+            return *limits;
+        }
+        let holds_nul =
+            |(key, value): &(String, String)| key.contains('\0') || value.contains('\0');
+        let sizes = environment
+            .iter()
+            .map(|(key, value)| key.len() + value.len() + 2);
+        let one_too_long = sizes.clone().any(|bytes| bytes > ENTRY_BYTES_MAX);
+        // Each entry costs a pointer as well.
+        let all: usize = sizes.map(|bytes| bytes + size_of::<usize>()).sum();
+        let limits = EnvironmentLimits {
+            holds_nul: environment.iter().any(holds_nul),
+            too_long: one_too_long || all > ALL_ENTRIES_BYTES_MAX,
+        };
+        self.last_environment = Some((Arc::clone(environment), limits));
+        limits
     }
 
     pub(super) fn process_continues(&mut self, index: ProcessIndex) {

@@ -1,5 +1,7 @@
 //! Updates from the runner to GitLab, and what the runner logs about them.
 
+use std::sync::Arc;
+
 use crate::contract::log_updates::{Answer, Request};
 use crate::contract::protocol::{Event, RunnerLogEntry, RunnerLogLevel};
 use crate::contract::update_log::{UpdateFacts, entries};
@@ -111,6 +113,7 @@ impl World<'_> {
             .map(|(key, value)| (key.to_owned(), value))
             .collect();
         self.log(&RunnerLogEntry {
+            job_fields: Arc::default(),
             level: RunnerLogLevel::Info,
             message: "Checking for jobs... received".into(),
             fields,
@@ -123,6 +126,7 @@ impl World<'_> {
         if self.is_single() {
             let message = "This runner has processed its build limit, so now exiting".into();
             self.log(&RunnerLogEntry {
+                job_fields: Arc::default(),
                 level: RunnerLogLevel::Info,
                 message,
                 fields: Vec::new(),
@@ -152,6 +156,7 @@ impl World<'_> {
             .collect();
         let message = "Failed to process runner".into();
         self.log(&RunnerLogEntry {
+            job_fields: Arc::default(),
             level: RunnerLogLevel::Warning,
             message,
             fields,
@@ -171,6 +176,7 @@ impl World<'_> {
         fields.push(("max_builds".into(), workers.to_string()));
         let message = message.to_owned();
         self.log(&RunnerLogEntry {
+            job_fields: Arc::default(),
             level: RunnerLogLevel::Info,
             message,
             fields,
