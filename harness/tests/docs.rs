@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use driver_conformance::checks::{self, Check, Level};
+use driver_conformance::zoo::example;
 use driver_conformance_scenarios::contract::{self, Clause, ClauseId};
 use driver_conformance_scenarios::zoo::{self, Animal};
 
@@ -210,7 +211,8 @@ fn checks_page(zoo: &Zoo) -> String {
         "{GENERATED}\n\n# The checks\n\n\
          Every check with what it verifies, why that matters, how drivers come to break it and what to change. A *must* that \
          is broken fails the run, a *should* only with `--strict`. The text comes from the head comment of each check below \
-         `harness/src/checks/`; `driver-conformance show ID` prints it. The clauses are those of [the contract](contract.md).\n\n\
+         `harness/src/checks/`; `driver-conformance show ID` prints it. Drivers of the zoo are those by which the \
+         suite is tested itself; `driver-conformance self-test --write NAME DIRECTORY` writes one. The clauses are those of [the contract](contract.md).\n\n\
          | check | level | clauses |\n|---|---|---|\n"
     );
     for check in all {
@@ -252,6 +254,14 @@ fn check_section(check: &Check, zoo: &Zoo) -> String {
     for animal in drivers {
         writeln!(text, "- {}: {}", link_to_driver(&animal.name), animal.about)
             .expect("writing to a string");
+    }
+    if let Some((animal, diff)) = example::of_check(check.id) {
+        writeln!(
+            text,
+            "\nFor example {}; what has a minus is how it is done right:\n\n```diff\n{diff}```",
+            animal.name
+        )
+        .expect("writing to a string");
     }
     text
 }

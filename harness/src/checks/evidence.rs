@@ -228,14 +228,14 @@ pub(crate) fn own_code(probe: &Probe) -> Option<i64> {
     }
 }
 
-/// The exit-code file was not touched by the call and holds the code of an earlier script of the job, which is not that of
-/// its own.
+/// The exit-code file was not touched by the call and holds the code of an earlier script of the job that failed, which is
+/// not that of its own.
 pub(crate) fn stale_code(trace: &Trace, run: &ScriptRun<'_>) -> Option<i64> {
     let before = run.call.exit_code_file_before.as_deref()?;
     let value = code_file_value(before)?;
     let earlier_code = earlier(trace, run.index)
         .filter_map(|(_, call)| own_code(call.probe.as_ref()?))
-        .any(|code| code == value);
+        .any(|code| code == value && code != 0);
     let untouched = run.call.exit_code_file_after.as_deref() == Some(before);
     (untouched && earlier_code && own_code(run.probe)? != value).then_some(value)
 }

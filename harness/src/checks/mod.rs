@@ -8,6 +8,7 @@
 //! Rules for a check: it returns all deviations, not the first; it names the call to blame; it prefers logical evidence
 //! over time; it is silent where a sound driver could show the same.
 
+mod consequences;
 pub(crate) mod evidence;
 #[cfg(test)]
 pub(crate) mod testing;

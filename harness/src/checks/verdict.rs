@@ -11,7 +11,7 @@ use crate::plan::case::Case;
 use crate::plan::waiver::{Waivers, message_class};
 use crate::trace::Trace;
 
-use super::{Check, Deviation, Level};
+use super::{Check, Deviation, Level, consequences};
 
 /// What became of a case.
 #[derive(Debug, Clone)]
@@ -185,6 +185,7 @@ pub fn merge(verdicts: impl IntoIterator<Item = Verdict>, checks: &[&'static Che
         }
     }
     merged.findings = in_order(findings);
+    consequences::take_back(&mut merged.findings, &mut merged.checks);
     merged
 }
 

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "GLOB")]
     only: Vec<String>,
 
-    /// Of each driver that names the cases which show its flaw, run only these
+    /// Of each driver that names the cases which show its flaw, run only these and a few of each kind
     #[arg(long)]
     quick: bool,
 

@@ -10,6 +10,7 @@ use crate::checks::{self, Check, Level};
 use crate::driver::Problem;
 use crate::plan::select::near_names;
 use crate::suite::Suite;
+use crate::zoo::example;
 
 use super::{ExpectedError, Output};
 
@@ -88,6 +89,25 @@ fn describe(text: &mut String, check: &Check) {
         .map(|id| format!("{id}: {}", id.clause().sentence))
         .collect();
     field(text, "clauses", &clauses.join("\n"));
+    describe_example(text, check);
+}
+
+/// The drivers by which the check is itself tested, and the flaw of one of them.
+fn describe_example(text: &mut String, check: &Check) {
+    let names: Vec<&str> = example::animals_of(check.id)
+        .map(|animal| animal.name.as_str())
+        .collect();
+    field(text, "shown by", &names.join(", "));
+    if let Some((animal, diff)) = example::of_check(check.id) {
+        field(
+            text,
+            "such as",
+            &format!("{}: {}", animal.name, animal.about),
+        );
+        for line in diff.lines() {
+            let _ = writeln!(text, "{:13}{line}", "");
+        }
+    }
 }
 
 fn describe_clause(text: &mut String, clause: &Clause) {

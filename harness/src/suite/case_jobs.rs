@@ -15,7 +15,7 @@ use crate::plan::case::{Case, CaseJob, HostEnvironment, PlannedCall, Probe, Sequ
 use crate::plan::probe;
 use crate::plan::seed::nonce;
 
-use super::payload::payload;
+use super::payload::{SERVER, payload};
 use super::runner_settings;
 
 /// The runner's pauses are this many times shorter than real ones; their order stays.
@@ -98,8 +98,12 @@ fn build(
     directories: &CaseDirectories,
 ) -> Result<Build, String> {
     let payload = JobPayload::from_value(payload(job))?;
-    let config =
+    let mut config =
         runner_settings::complete(job.runner.clone(), context.provide_directories, directories);
+    if config.url.is_empty() {
+        // A runner without one uploads no artifacts, and two stages would never come.
+        SERVER.clone_into(&mut config.url);
+    }
     Ok(Build::new(
         payload,
         config,

@@ -17,7 +17,8 @@ const FAILURE_REASONS: [&str; 7] = [
 
 const PROJECT_ID: u64 = 42;
 const PROJECT_PATH: &str = "driver-conformance/orchard";
-const SERVER: &str = "https://gitlab.example.com";
+/// The GitLab instance of the emulated runner.
+pub(super) const SERVER: &str = "https://gitlab.example.com";
 const COMMIT: &str = "1ecfd275763eff1d6b4844ea3168962458c9f27a";
 
 /// The token of a job: unlike any other text, so that it can be looked for.

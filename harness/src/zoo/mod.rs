@@ -5,6 +5,7 @@
 //! tests of this repository use the same functions.
 
 pub mod compare;
+pub mod example;
 pub mod flaw;
 pub mod matrix;
 pub mod upkeep;

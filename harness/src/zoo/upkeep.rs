@@ -8,6 +8,8 @@ use driver_conformance_scenarios::zoo::Animal;
 use crate::checks::{self, Check};
 use crate::plan::select::{Globs, select};
 
+use super::visit::CASES_ALWAYS;
+
 /// Checks that need no animal, with the reason.
 const WITHOUT_ANIMAL: &[(&str, &str)] = &[(
     "environment/programs-start",
@@ -24,7 +26,7 @@ pub fn shortcomings(
     let mut sentences = unknown_checks(animals, checks);
     sentences.extend(checks_without_animal(animals, checks));
     sentences.extend(clauses_without_check(clauses));
-    sentences.extend(useless_globs(animals, cases, checks));
+    sentences.extend(useless_globs(animals, cases));
     sentences
 }
 
@@ -83,21 +85,23 @@ fn clauses_without_check(clauses: &[Clause]) -> Vec<String> {
     .collect()
 }
 
-/// Globs of an animal's quick visit must choose cases, and never checks: nothing is then left out of what is judged.
-fn useless_globs(animals: &[Animal], cases: &[String], checks: &[&Check]) -> Vec<String> {
-    let ids: Vec<String> = checks.iter().map(|check| check.id.to_owned()).collect();
-    let useless = |animal: &Animal| {
+/// Globs of quick visits must choose cases: one that matches nothing makes a visit a usage error.
+fn useless_globs(animals: &[Animal], cases: &[String]) -> Vec<String> {
+    let useless = |of: &str, glob: &str| {
         let globs = Globs {
-            only: animal.cases.clone(),
+            only: vec![glob.to_owned()],
             skip: Vec::new(),
         };
-        match select(&globs, cases, &ids) {
-            Ok(selected) if selected.checks.len() == ids.len() => None,
-            Ok(_) => Some(format!("the globs of {} choose checks", animal.name)),
-            Err(error) => Some(format!("the globs of {}: {error}", animal.name)),
-        }
+        let error = select(&globs, cases, &[]).err()?;
+        Some(format!("cases of {of}: {error}"))
     };
-    animals.iter().filter_map(useless).collect()
+    let own = animals.iter().flat_map(|animal| {
+        let globs = animal.cases.iter();
+        globs.filter_map(|glob| useless(&animal.name, glob))
+    });
+    let always = CASES_ALWAYS.iter();
+    own.chain(always.filter_map(|glob| useless("every quick visit", glob)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -105,10 +109,7 @@ mod tests {
     use driver_conformance_scenarios::{contract, zoo};
 
     use super::*;
-
-    fn names() -> Vec<String> {
-        vec!["signal/cancel/stage:build_script".to_owned()]
-    }
+    use crate::suite::{self, Suite as _};
 
     #[test]
     fn a_check_that_no_animal_shows_is_told() {
@@ -144,23 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn globs_that_choose_checks_or_nothing_are_told() {
+    fn globs_that_choose_no_case_are_told() {
+        let cases = suite::builtin().cases().expect("the scenarios are valid");
+        let cases: Vec<String> = cases.into_iter().map(|case| case.name).collect();
         let mut animal = zoo::all()[0].clone();
-        for (glob, complaint) in [
-            ("signal/cancel", None),
-            ("signal", Some("choose checks")),
-            ("signal/cancle", Some("matches no case")),
-        ] {
+        for (glob, complaints) in [("signal/build-script", 0), ("signal/bild-script", 1)] {
             animal.cases = vec![glob.to_owned()];
-            let sentences = useless_globs(&[animal.clone()], &names(), checks::all());
-            assert_eq!(
-                sentences.len(),
-                usize::from(complaint.is_some()),
-                "{sentences:?}"
-            );
-            if let Some(complaint) = complaint {
-                assert!(sentences[0].contains(complaint), "{sentences:?}");
-            }
+            let sentences = useless_globs(&[animal.clone()], &cases);
+            assert_eq!(sentences.len(), complaints, "{sentences:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ use driver_conformance_scenarios::zoo::{Animal, Content};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
+use crate::checks;
 use crate::driver::tools::find_in_path;
 use crate::suite::{InterruptSignal, Interruption};
 
@@ -20,6 +21,27 @@ pub use driver_conformance_reports::model::Report;
 const VISIT_MAX: Duration = Duration::from_mins(20);
 /// Longest time in which a visit ends that was asked to.
 const END_MAX: Duration = Duration::from_mins(1);
+/// Cases of a quick visit beside those that the animal names: one or two of each kind, so that a check that finds what it
+/// must not is noticed.
+pub(super) const CASES_ALWAYS: &[&str] = &[
+    "cleanup/first",
+    "cleanup/twice",
+    "config/odd-values/value:quote",
+    "environment/minimal",
+    "exit-code/build-script/code:3",
+    "isolation/in-turns",
+    "job/every-stage",
+    "job/failing-script",
+    "leak/two-jobs",
+    "output/lines/lines:30/code:0",
+    "reentrancy/prepare-after-stages",
+    "secret/canaries",
+    "signal/build-script/action:cancel/script:heed-term",
+    "signal/terminated-prepare/after_percent:40",
+];
+/// Cases of one animal that are run at once. There are several animals at once, and their interpreters must not keep each
+/// other from the processors until the times of a good driver look like those of a broken one.
+const CASES_AT_ONCE: usize = 3;
 /// What the report is called.
 const REPORT_FILE: &str = "report.json";
 
@@ -28,7 +50,7 @@ const REPORT_FILE: &str = "report.json";
 pub struct Keeper {
     /// The `driver-conformance` to run.
     pub program: PathBuf,
-    /// Only the cases that an animal names, where it names some.
+    /// Only the cases that an animal names, where it names some, and a few of each kind.
     pub quick: bool,
     /// Ends a visit.
     pub interruption: Interruption,
@@ -98,9 +120,12 @@ impl Keeper {
             driver.display().to_string(),
             "--report".to_owned(),
             format!("json={}", report.display()),
+            format!("--jobs={CASES_AT_ONCE}"),
         ];
-        let chosen = animal.cases.iter().filter(|_| self.quick);
-        arguments.extend(chosen.map(|glob| format!("--only={glob}")));
+        if self.quick {
+            let globs = quick_globs(animal).into_iter();
+            arguments.extend(globs.map(|glob| format!("--only={glob}")));
+        }
         arguments
     }
 
@@ -138,6 +163,19 @@ impl Keeper {
                 .map_err(|_| too_slow())?
         })
     }
+}
+
+/// What a quick visit chooses; empty: all.
+fn quick_globs(animal: &Animal) -> Vec<String> {
+    if animal.cases.is_empty() {
+        return Vec::new();
+    }
+    let always = CASES_ALWAYS.iter().copied();
+    // Some case is called like a check, and would choose it alone: all checks judge what is run.
+    let checks = checks::all().iter().map(|check| check.id);
+    let globs = animal.cases.iter().map(String::as_str);
+    let globs = globs.chain(always).chain(checks);
+    globs.map(str::to_owned).collect()
 }
 
 /// What the animal needs and this machine does not have.
@@ -219,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quick_visit_runs_only_the_cases_that_are_named() {
+    fn a_quick_visit_runs_the_cases_that_are_named_and_a_few() {
         let mut animal = zoo::by_name("good-bash").expect("it is there").clone();
         animal.cases = vec!["signal/cancel".to_owned()];
         let mut keeper = Keeper {
@@ -228,9 +266,19 @@ mod tests {
             interruption: Interruption::default(),
         };
         let quick = keeper.command(&animal, Path::new("/d"), Path::new("/r"));
-        assert_eq!(quick, ["/d", "--report", "json=/r", "--only=signal/cancel"]);
+        assert_eq!(
+            quick[..5],
+            [
+                "/d",
+                "--report",
+                "json=/r",
+                "--jobs=3",
+                "--only=signal/cancel"
+            ]
+        );
+        assert_eq!(quick.len(), 5 + CASES_ALWAYS.len() + checks::all().len());
         keeper.quick = false;
         let whole = keeper.command(&animal, Path::new("/d"), Path::new("/r"));
-        assert_eq!(whole.len(), 3);
+        assert_eq!(whole.len(), 4);
     }
 }

@@ -94,6 +94,18 @@ mod tests {
     }
 
     #[test]
+    fn the_code_of_a_success_is_never_left() {
+        Scene::new()
+            .run("get_sources", exits(0), 0)
+            .run("build_script", exits(42), BUILD_FAILURE)
+            .but(|call| {
+                call.exit_code_file_before = Some(b"0".to_vec());
+                call.exit_code_file_after = Some(b"0".to_vec());
+            })
+            .expect_clean(ID);
+    }
+
+    #[test]
     fn a_file_left_by_a_success_is_not_read() {
         Scene::new()
             .run("after_script", exits(0), 0)
