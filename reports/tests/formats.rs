@@ -56,7 +56,6 @@ fn case(name: &str, status: Status, exit_code: Option<i64>) -> CaseResult {
             failure_reason: Some("script_failure".into()),
             exit_code,
         }),
-        reason: None,
     }
 }
 

@@ -17,6 +17,9 @@ pub struct Scenario {
     /// other respects.
     #[serde(default)]
     pub only_checks: Vec<String>,
+    /// What is special about the place where the case runs.
+    #[serde(default)]
+    pub surroundings: Surroundings,
     /// `[job]`, or several `[[job]]`.
     pub job: OneOrMany,
     /// Calls of a raw sequence. If a job has none, it is run as the runner does it.
@@ -28,6 +31,16 @@ pub struct Scenario {
     /// What happens to a job.
     #[serde(default)]
     pub stimulus: Vec<Stimulus>,
+}
+
+/// What is special about the place where a case runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Surroundings {
+    /// Files of others lie in the directories of the case. In a variable, `@keepsakes@` stands for a directory of them.
+    pub keepsakes: bool,
+    /// Files and command lines are searched for the secrets of the job.
+    pub watch_secrets: bool,
 }
 
 /// One table or a list of them.
@@ -98,8 +111,12 @@ pub struct Job {
     pub timeout: Timeout,
     /// The runner's own environment.
     pub environment: Environment,
+    /// The path of the runner's temporary directory, and so that of TMPDIR and of all scripts, has a blank in it.
+    pub blank_in_temp_dir: bool,
     /// CI variables beyond the usual ones.
     pub variables: BTreeMap<String, String>,
+    /// Size of the value of one more variable, `LARGE_VALUE`, bytes; 0: there is none.
+    pub large_value_bytes: usize,
     /// `image.name`, instead of the default.
     pub image: Option<String>,
     /// `services[].name`, instead of the default.
@@ -120,7 +137,9 @@ impl Default for Job {
             exit_codes: ExitCodeValues::default(),
             timeout: Timeout::default(),
             environment: Environment::default(),
+            blank_in_temp_dir: false,
             variables: BTreeMap::new(),
+            large_value_bytes: 0,
             image: None,
             services: None,
         }
@@ -158,6 +177,8 @@ pub enum Environment {
     Usual,
     /// PATH alone.
     Minimal,
+    /// With a HOME in which nothing can be made.
+    UnusableHome,
 }
 
 /// One call of a raw sequence: `"prepare"`, `"run get_sources"`, or a table with more.
@@ -253,6 +274,10 @@ pub struct Probe {
     pub recall: Option<String>,
     /// Size of the script text.
     pub script_bytes: usize,
+    /// A text that the script holds without doing anything with it, as a real one holds the values of variables.
+    pub holds: Option<String>,
+    /// Tell which of the tools that the scripts of real jobs need are missing.
+    pub look_for_tools: bool,
 }
 
 /// The exit code of a script.
@@ -300,6 +325,8 @@ pub enum Output {
     Binary,
     /// Two lines with a pause of a second between them.
     Paced,
+    /// Lines of letters that have several bytes each, more than any buffer holds.
+    Letters,
 }
 
 /// Something that happens to a job.

@@ -1,5 +1,6 @@
 //! What checks read from a trace: which calls nothing disturbed, what a script printed, where the evidence lies.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::contract::exit::ExitStatus;
@@ -13,6 +14,7 @@ use crate::plan::probe;
 use crate::trace::{CallIndex, CallRecord, Capture, Trace, TraceEventKind};
 
 use super::Deviation;
+pub(crate) use crate::bytes::{contains, find};
 
 /// A delay of the harness itself beyond which it cannot be trusted with times.
 const STARVED: Duration = Duration::from_millis(400);
@@ -266,26 +268,6 @@ pub(crate) fn numbers(run: &ScriptRun<'_>, word: &str) -> Vec<u64> {
         .collect()
 }
 
-/// Where `needle` first occurs.
-pub(crate) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    // Most bytes are no first byte of a needle: with megabytes of output, comparing at each position would be slow.
-    let first = *needle.first()?;
-    let mut from = 0;
-    while let Some(at) = haystack[from..].iter().position(|byte| *byte == first) {
-        let at = from + at;
-        if haystack[at..].starts_with(needle) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-    None
-}
-
-/// Whether `needle` occurs.
-pub(crate) fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    find(haystack, needle).is_some()
-}
-
 /// The machine was too busy for a finding that rests on times.
 pub(crate) fn starved(trace: &Trace) -> bool {
     trace.scheduling_delay_max > STARVED
@@ -459,6 +441,27 @@ pub(crate) fn config_objects(
 /// The runner lived as long as the call, so that what became of the pipes is the driver's doing.
 pub(crate) fn undisturbed_pipes(case: &Case, trace: &Trace, index: CallIndex) -> bool {
     !runner_died_during(case, trace, index)
+}
+
+/// A path in the directories for builds and caches, as set or as the driver chose.
+pub(crate) fn in_builds_or_cache(case: &Case, trace: &Trace, path: &Path) -> bool {
+    let mut directories: Vec<String> = case
+        .jobs
+        .iter()
+        .flat_map(|job| [job.runner.builds_dir.clone(), job.runner.cache_dir.clone()])
+        .collect();
+    for (_, object) in config_objects(case, trace) {
+        let named = ["builds_dir", "cache_dir"];
+        let of_key = |key: &str| named.iter().any(|name| key.eq_ignore_ascii_case(name));
+        let chosen = object.iter().filter(|(key, _)| of_key(key));
+        directories.extend(chosen.filter_map(|(_, value)| Some(value.as_str()?.to_owned())));
+    }
+    let variables = trace.calls.iter().flat_map(|call| &call.environment);
+    let provided = variables.filter(|(name, _)| name == "CUSTOM_ENV_CI_BUILDS_DIR");
+    directories.extend(provided.map(|(_, value)| value.clone()));
+    directories
+        .iter()
+        .any(|directory| !directory.is_empty() && path.starts_with(directory))
 }
 
 /// A text holds a number as a word of its own. Letters next to the digits make it another word: the random name of a

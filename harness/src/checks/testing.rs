@@ -11,7 +11,7 @@ use crate::contract::protocol::{KillSignal, SignalResult};
 use crate::contract::stage::{Program, Stage};
 use crate::plan::case::{
     Case, CaseJob, HostEnvironment, JobOrder, JobShape, PlannedCall, Probe, ProbeEnding, Sequence,
-    Stimulus, StimulusAction, Trigger,
+    Stimulus, StimulusAction, Surroundings, Trigger,
 };
 use crate::trace::{CallRecord, Capture, JobRecord, Marker, Trace, TraceEvent, TraceEventKind};
 
@@ -44,6 +44,7 @@ pub(crate) fn job(job_id: u64) -> CaseJob {
         exit_codes: ExitCodes::STRICT,
         probes: BTreeMap::new(),
         host_environment: HostEnvironment::Usual,
+        blank_in_temp_dir: false,
         variables: Vec::new(),
         image: None,
         services: Vec::new(),
@@ -72,6 +73,7 @@ impl Scene {
                 jobs: ids.iter().map(|&id| job(id)).collect(),
                 order,
                 only_checks: Vec::new(),
+                surroundings: Surroundings::default(),
                 estimate: Duration::ZERO,
             },
             trace: Trace {
@@ -254,6 +256,7 @@ impl Scene {
             markers: Vec::new(),
             exit_code_file_before: None,
             exit_code_file_after: None,
+            temp_dir_lost: false,
             stage,
         }
     }

@@ -27,15 +27,24 @@ impl CaseDirectories {
             .prefix(DIRECTORY_PREFIX)
             .tempdir_in(parent)?;
         let directories = Self { root };
-        for path in [
-            directories.runner_temp(),
-            directories.home(),
-            directories.builds(),
-            directories.cache(),
-        ] {
+        for path in directories.all() {
             make_private_directory(&path)?;
         }
+        fs::write(directories.no_directory(), "")?;
         Ok(directories)
+    }
+
+    /// All of them but the root.
+    pub(super) fn all(&self) -> [PathBuf; 7] {
+        [
+            self.runner_temp(),
+            self.blank_temp(),
+            self.home(),
+            self.builds(),
+            self.cache(),
+            self.start_directory(),
+            self.keepsakes(),
+        ]
     }
 
     /// The directory that holds the others.
@@ -48,9 +57,19 @@ impl CaseDirectories {
         self.root().join("tmp")
     }
 
+    /// A temporary directory of the runner with a blank in its path.
+    pub fn blank_temp(&self) -> PathBuf {
+        self.runner_temp().join("temporary files")
+    }
+
     /// HOME of the runner.
     pub fn home(&self) -> PathBuf {
         self.root().join("home")
+    }
+
+    /// A file where a directory should be: nobody can make anything in it, whatever rights they have.
+    pub fn no_directory(&self) -> PathBuf {
+        self.root().join("no-directory")
     }
 
     /// `builds_dir`, for drivers that run scripts on this machine.
@@ -61,6 +80,16 @@ impl CaseDirectories {
     /// `cache_dir`, for drivers that run scripts on this machine.
     pub fn cache(&self) -> PathBuf {
         self.root().join("cache")
+    }
+
+    /// Where the runner was started: what its PWD says, and no call's working directory (B3).
+    pub fn start_directory(&self) -> PathBuf {
+        self.root().join("runner")
+    }
+
+    /// A directory of somebody else.
+    pub fn keepsakes(&self) -> PathBuf {
+        self.root().join("keepsakes")
     }
 }
 
@@ -97,7 +126,8 @@ pub(super) struct FileWatch {
     unwatched: BTreeSet<PathBuf>,
     /// What was there before the first call.
     before: BTreeSet<PathBuf>,
-    appeared: BTreeMap<PathBuf, Option<CallIndex>>,
+    /// Mode at first sight, and the call after which that was.
+    appeared: BTreeMap<PathBuf, (u32, Option<CallIndex>)>,
     too_many: bool,
 }
 
@@ -139,11 +169,11 @@ impl FileWatch {
             self.too_many = true;
             return;
         }
-        for (path, _) in found {
+        for (path, mode) in found {
             if !self.before.contains(&path) {
                 self.appeared
                     .entry(path)
-                    .or_insert_with(|| alone.then_some(call));
+                    .or_insert_with(|| (mode, alone.then_some(call)));
             }
         }
     }
@@ -155,7 +185,7 @@ impl FileWatch {
             .filter(|(path, _)| !self.before.contains(path))
             .take(LEFT_FILES_MAX)
             .map(|(path, mode)| {
-                let made_by = self.appeared.get(&path).copied().flatten();
+                let made_by = self.appeared.get(&path).and_then(|(_, call)| *call);
                 LeftFile {
                     path,
                     mode,
@@ -163,6 +193,17 @@ impl FileWatch {
                 }
             })
             .collect()
+    }
+
+    /// What was there after some call and not at the beginning, whether or not it is there still.
+    pub(super) fn appeared(&self) -> Vec<LeftFile> {
+        let seen = self.appeared.iter().take(LEFT_FILES_MAX);
+        seen.map(|(path, (mode, made_by))| LeftFile {
+            path: path.clone(),
+            mode: *mode,
+            made_by: *made_by,
+        })
+        .collect()
     }
 
     /// All entries below the root with their modes, at most `entries_max`. Symbolic links are not followed.

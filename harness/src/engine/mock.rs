@@ -11,7 +11,6 @@ mod actions;
 mod calls;
 mod conclusion;
 mod files;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,16 +22,17 @@ use rustix::event::{PollFd, PollFlags};
 
 use self::calls::Call;
 use super::directories::{CaseDirectories, FileWatch};
+use super::keepsakes::Keepsakes;
+use super::secrets::{Secret, SecretWatch};
 use super::stimuli::StimulusBoard;
 use crate::contract::exit::StartFailure;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::{CallId, CallSpec, Emulation, Event, Stream};
 use crate::contract::stage::Program;
 use crate::plan::case::{JobOrder, Probe, Stimulus};
-use crate::plan::hang::Watch;
 use crate::process::client::Supervised;
 use crate::process::interrupt::{Interrupt, Urgency};
-use crate::process::wait_ready;
+use crate::process::{command_lines, wait_ready};
 use crate::trace::{Abortion, CallIndex, JobRecord, Trace, TraceEvent, TraceEventKind};
 
 /// Default of [`CaseEnvironment::budget`].
@@ -44,6 +44,9 @@ pub const INTERRUPT_PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 
 /// How often the engine wakes at least, to measure how late it is woken.
 const TICK: Duration = Duration::from_millis(10);
+/// How often command lines are looked at, where a case looks for secrets in them: a program that a shell starts lives for
+/// a millisecond or more.
+const COMMAND_LINE_INTERVAL: Duration = Duration::from_micros(200);
 /// Bytes read from a pipe at once: the capacity of a pipe.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -57,12 +60,15 @@ pub struct CaseEnvironment {
     pub directories: CaseDirectories,
     /// Paths in them that are not looked at for left files, for example a mock backend's own.
     pub unwatched: Vec<PathBuf>,
+    /// Files of somebody else in the directories of the case.
+    pub keepsakes: Keepsakes,
+    /// Secrets of the job that files and command lines are searched for. With any, the engine wakes so often that it
+    /// should not run beside much else.
+    pub secrets: Vec<Secret>,
     /// PATH of the runner, in which a driver's name without slash is looked up (B2).
     pub runner_path: String,
     /// How long all jobs of the case may take together before everything is killed ([`Abortion::CaseBudget`]).
     pub budget: Duration,
-    /// When a call counts as hanging, so that the case is ended ([`Abortion::Hang`]); `None`: never.
-    pub watch: Option<Watch>,
     /// How long processes may take to end by themselves after the last call before they count as left.
     pub survivor_grace: Duration,
     /// How long the driver may take to clean up after the harness was asked to stop ([`Abortion::Interrupted`]).
@@ -76,9 +82,10 @@ impl CaseEnvironment {
             supervisor: supervisor.to_path_buf(),
             directories,
             unwatched: Vec::new(),
+            keepsakes: Keepsakes::default(),
+            secrets: Vec::new(),
             runner_path: std::env::var("PATH").unwrap_or_default(),
             budget: CASE_BUDGET_DEFAULT,
-            watch: None,
             survivor_grace: SURVIVOR_GRACE_DEFAULT,
             interrupt_patience: INTERRUPT_PATIENCE_DEFAULT,
         }
@@ -262,13 +269,13 @@ struct Engine<'a> {
     /// When the harness was asked to stop.
     asked_to_stop: Option<Instant>,
     calls_killed: bool,
-    /// Calls that hang, and how far their end has got.
-    given_up: Vec<watch::GivenUp>,
     started: Instant,
     jobs: Vec<Job>,
     /// With [`JobOrder::Turns`]: whose turn it is.
     turn: usize,
     files: FileWatch,
+    keepsakes: Keepsakes,
+    secrets: SecretWatch,
     ticker: Ticker,
     buffer: Vec<u8>,
     trace: Trace,
@@ -314,11 +321,12 @@ impl<'a> Engine<'a> {
             urgency: Urgency::None,
             asked_to_stop: None,
             calls_killed: false,
-            given_up: Vec::new(),
             started,
             jobs,
             turn: 0,
             files: FileWatch::begin(environment.directories.root(), unwatched),
+            keepsakes: environment.keepsakes.clone(),
+            secrets: SecretWatch::new(environment.secrets.clone(), &environment.directories),
             ticker: Ticker {
                 due: started + TICK,
                 worst: Duration::ZERO,
@@ -349,7 +357,7 @@ impl<'a> Engine<'a> {
     /// Everything is to be killed without further ado.
     fn must_stop_now(&self) -> bool {
         match self.trace.aborted {
-            None | Some(Abortion::Hang { .. }) => false,
+            None => false,
             Some(Abortion::Interrupted) => {
                 let patience = self.environment.interrupt_patience;
                 self.urgency == Urgency::AtOnce
@@ -398,6 +406,12 @@ impl<'a> Engine<'a> {
     /// Waits for anything to become ready, at most for `patience`.
     fn wait(&mut self, patience: Duration) -> Result<Vec<Source>, EngineError> {
         let (sources, mut watched) = self.watched();
+        let looks = self.secrets.is_on() && self.jobs.iter().any(Job::has_running_call);
+        let patience = if looks {
+            patience.min(COMMAND_LINE_INTERVAL)
+        } else {
+            patience
+        };
         wait_ready(&mut watched, Some(patience)).map_err(EngineError::Wait)?;
         let is_ready = |watched: &PollFd<'_>| !watched.revents().is_empty();
         let ready = sources
@@ -406,7 +420,28 @@ impl<'a> Engine<'a> {
             .filter_map(|(source, watched)| is_ready(watched).then_some(source))
             .collect();
         self.ticker.note(Instant::now());
+        if looks {
+            self.look_at_command_lines();
+        }
         Ok(ready)
+    }
+
+    /// Looks for secrets in the command lines of all that the calls have started.
+    fn look_at_command_lines(&mut self) {
+        let call = self.only_running_call();
+        let supervisors = self.jobs.iter().filter_map(|job| job.supervisor.as_ref());
+        for pid in supervisors.filter_map(|supervisor| i32::try_from(supervisor.pid()).ok()) {
+            let lines = command_lines(pid);
+            self.secrets.look_at_arguments(&lines, call);
+        }
+    }
+
+    /// The one call of the case that is running; `None` if there is none, or another one beside it.
+    fn only_running_call(&self) -> Option<CallIndex> {
+        let calls = self.jobs.iter().flat_map(|job| &job.calls);
+        let mut running = calls.filter(|(_, call)| call.is_running());
+        let (index, _) = running.next()?;
+        running.next().is_none().then_some(*index)
     }
 
     fn watched(&self) -> (Vec<Source>, Vec<PollFd<'_>>) {
@@ -444,7 +479,6 @@ impl<'a> Engine<'a> {
             self.abort(0, Abortion::CaseBudget(self.environment.budget));
         }
         self.kill_calls_that_outlast_an_interrupt()?;
-        self.watch_calls()?;
         for job in 0..self.jobs.len() {
             if self.jobs[job].phase != Phase::Running {
                 continue;
@@ -472,9 +506,8 @@ impl<'a> Engine<'a> {
                 if job.phase == Phase::Running && job.is_over() {
                     job.phase = Phase::Settled;
                 }
-                // Nothing new is begun once the harness was asked to stop or has given a call up.
-                let stopping = self.urgency != Urgency::None || !self.given_up.is_empty();
-                if job.phase == Phase::Waiting && stopping {
+                // Nothing new is begun once the harness was asked to stop.
+                if job.phase == Phase::Waiting && self.urgency != Urgency::None {
                     job.phase = Phase::Settled;
                 }
             }
@@ -535,14 +568,9 @@ impl<'a> Engine<'a> {
         }
         self.asked_to_stop = Some(Instant::now());
         self.abort(0, Abortion::Interrupted);
-        self.stop_jobs(&Event::Interrupt("terminated"))
-    }
-
-    /// Tells all jobs that they are to stop.
-    fn stop_jobs(&mut self, event: &Event) -> Result<(), EngineError> {
         for job in 0..self.jobs.len() {
             if self.jobs[job].phase == Phase::Running {
-                self.deliver(job, event.clone())?;
+                self.deliver(job, Event::Interrupt("terminated"))?;
             }
             // A call that still waits for its turn can be neither signalled nor awaited.
             if let Some(spec) = self.jobs[job].held.take() {

@@ -1,6 +1,8 @@
 //! Engines turn (driver, case, profile) into a trace: `mock` with real processes, `simulation` with a virtual clock.
 
 pub mod directories;
+pub mod keepsakes;
 pub mod mock;
+pub mod secrets;
 pub mod simulation;
 mod stimuli;

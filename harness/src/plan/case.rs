@@ -20,8 +20,19 @@ pub struct Case {
     pub order: JobOrder,
     /// Ids of the checks that may judge this case; empty: all of them.
     pub only_checks: Vec<String>,
+    /// What is special about the place where it runs.
+    pub surroundings: Surroundings,
     /// How long it should take with a driver as quick as calibrated: what a budget and the order of cases go by.
     pub estimate: Duration,
+}
+
+/// What is special about the place where a case runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Surroundings {
+    /// Files of others lie in the directories of the case, and the trace says what became of them.
+    pub keepsakes: bool,
+    /// Files and command lines are searched for the secrets of the job.
+    pub watch_secrets: bool,
 }
 
 /// How the jobs of a case follow each other.
@@ -55,6 +66,8 @@ pub struct CaseJob {
     pub probes: BTreeMap<Stage, Probe>,
     /// The environment that the runner itself has.
     pub host_environment: HostEnvironment,
+    /// The path of the runner's temporary directory, and so that of TMPDIR and of all scripts, has a blank in it.
+    pub blank_in_temp_dir: bool,
     /// CI variables beyond the usual ones; one of these replaces a usual one of the same name.
     pub variables: Vec<(String, String)>,
     /// `image.name` of the job.
@@ -73,6 +86,8 @@ pub enum HostEnvironment {
     Usual,
     /// PATH alone, as under a bare service manager.
     Minimal,
+    /// As usual, with a HOME in which nothing can be made: an obstacle that is nobody's fault but the machine's.
+    UnusableHome,
 }
 
 /// What calls are made.
@@ -135,6 +150,10 @@ pub struct Probe {
     pub recall: Option<(String, String)>,
     /// Total size the script text is padded to with comment lines, bytes. 0: not padded.
     pub script_bytes: usize,
+    /// A text that stands in the script as the value of a variable, as in a real one.
+    pub holds: Option<String>,
+    /// Print a marker `lacks-<tool>` for each of these programs that is not there.
+    pub look_for: Vec<String>,
 }
 
 /// How a probe script ends.
@@ -167,6 +186,8 @@ pub enum ProbeOutput {
     Binary,
     /// The marker `line` with number 1, a pause of one second, the marker `line` with number 2.
     Paced,
+    /// [`super::probe::letters`] between the markers `letters-start` and `letters-end`.
+    Letters,
 }
 
 /// Something that happens to a job.

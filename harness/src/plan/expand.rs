@@ -13,8 +13,9 @@ use crate::contract::stage::{Program, Stage};
 
 use super::case::{
     Case, CaseJob, HostEnvironment, JobOrder, JobShape, PlannedCall, Probe, ProbeEnding,
-    ProbeOutput, Sequence, Stimulus, StimulusAction, Trigger,
+    ProbeOutput, Sequence, Stimulus, StimulusAction, Surroundings, Trigger,
 };
+use super::probe::TOOLS;
 use super::{CaseDefaults, PlanError};
 
 /// File in the project directory through which stages tell each other a word.
@@ -56,6 +57,10 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
             Order::Turns => JobOrder::Turns,
         },
         only_checks: scenario.only_checks.clone(),
+        surroundings: Surroundings {
+            keepsakes: scenario.surroundings.keepsakes,
+            watch_secrets: scenario.surroundings.watch_secrets,
+        },
         estimate,
     })
 }
@@ -80,6 +85,9 @@ fn case_job(
     for (name, value) in &job.variables {
         variables.retain(|(usual, _)| usual != name);
         variables.push((name.clone(), value.clone()));
+    }
+    if job.large_value_bytes > 0 {
+        variables.push(("LARGE_VALUE".to_owned(), "x".repeat(job.large_value_bytes)));
     }
     let probes = scenario
         .probe
@@ -125,7 +133,9 @@ fn case_job(
         host_environment: match job.environment {
             Environment::Usual => HostEnvironment::Usual,
             Environment::Minimal => HostEnvironment::Minimal,
+            Environment::UnusableHome => HostEnvironment::UnusableHome,
         },
+        blank_in_temp_dir: job.blank_in_temp_dir,
         variables,
         image: job
             .image
@@ -216,10 +226,17 @@ fn probe(data: &ProbeData, exit_codes: ExitCodes) -> Probe {
             Output::Unterminated => ProbeOutput::Unterminated,
             Output::Binary => ProbeOutput::Binary,
             Output::Paced => ProbeOutput::Paced,
+            Output::Letters => ProbeOutput::Letters,
         },
         remember: memory(&data.remember),
         recall: memory(&data.recall),
         script_bytes: data.script_bytes,
+        holds: data.holds.clone(),
+        look_for: if data.look_for_tools {
+            TOOLS.map(str::to_owned).to_vec()
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -255,7 +272,12 @@ fn stimulus(data: &StimulusData, defaults: &CaseDefaults) -> Result<Stimulus, St
 }
 
 fn nominal(program: Program, defaults: &CaseDefaults) -> Duration {
-    defaults.calibration.of(program)
+    match program {
+        Program::Config => defaults.calibration.config,
+        Program::Prepare => defaults.calibration.prepare,
+        Program::Run => defaults.calibration.run,
+        Program::Cleanup => defaults.calibration.cleanup,
+    }
 }
 
 /// What a job should cost with a driver as quick as calibrated. Only the order of cases depends on it.
@@ -327,7 +349,7 @@ mod tests {
                 Sequence::Job(_) => 0,
             })
             .collect();
-        assert_eq!(lengths, [5, 8]);
+        assert_eq!(lengths, [6, 9]);
     }
 
     #[test]

@@ -15,6 +15,24 @@ pub const BINARY_BYTES: &[u8] = &[
     0xff, 0xfe, 0x00, 0x80, b'a', 0xc0, 0xaf, 0xe2, 0x82, b'\r', b'b', 0xed, 0xa0, 0x80,
 ];
 
+/// Tools that the scripts of real jobs need in the environment, besides their shell (E20).
+pub const TOOLS: [&str; 3] = ["git", "git-lfs", "gitlab-runner"];
+
+/// What [`ProbeOutput::Letters`] prints between its two markers: letters of two, three and four bytes, in lines of such
+/// lengths that the borders of a buffer, whatever its size, fall into letters again and again.
+pub fn letters() -> String {
+    let line = |number: usize| {
+        let indent = "-".repeat(number % 7);
+        format!("{number:03} {indent}{}\n", "ü☃🍎".repeat(LETTERS_IN_LINE))
+    };
+    (0..LETTER_LINES).map(line).collect()
+}
+
+/// Lines of [`letters`]; all together are more than the usual buffers of readers.
+const LETTER_LINES: usize = 200;
+/// How often a line repeats its letters.
+const LETTERS_IN_LINE: usize = 20;
+
 /// The text of a marker without its newline: `driver-conformance:<nonce>:<word>`.
 pub fn marker(nonce: &str, word: &str) -> String {
     format!("driver-conformance:{nonce}:{word}")
@@ -29,6 +47,13 @@ pub fn body(probe: &Probe, nonce: &str, stage: &Stage, project_dir: &str) -> Str
         text.push_str("trap '' TERM\n");
     }
     print_marker(&mut text, nonce, "start");
+    if let Some(value) = &probe.holds {
+        let _ = writeln!(text, "export HELD_VALUE={}", quoted(value));
+    }
+    for tool in &probe.look_for {
+        let _ = writeln!(text, "command -v {} >/dev/null 2>&1 ||", quoted(tool));
+        print_marker(&mut text, nonce, &format!("lacks-{tool}"));
+    }
     memory(&mut text, probe, nonce, project_dir);
     output(&mut text, probe.output, nonce);
     if matches!(
@@ -115,6 +140,11 @@ fn output(text: &mut String, output: ProbeOutput, nonce: &str) {
             }
             text.push_str("\\n'\n");
             print_marker(text, nonce, "binary-end");
+        }
+        ProbeOutput::Letters => {
+            print_marker(text, nonce, "letters-start");
+            let _ = writeln!(text, "printf '%s' {}", quoted(&letters()));
+            print_marker(text, nonce, "letters-end");
         }
         ProbeOutput::Paced => {
             print_marker(text, nonce, "line:1");
@@ -283,6 +313,34 @@ mod tests {
             shown.contains("one:remembered\n") && shown.contains("two:recalled\n"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn letters_come_between_their_markers() {
+        let (code, stdout, _) = run(&Probe {
+            output: ProbeOutput::Letters,
+            ..Probe::default()
+        });
+        assert_eq!(code, Some(0));
+        let shown = text(&stdout);
+        assert!(shown.contains(&format!(":letters-start\n{}driver", letters())));
+        let lengths: std::collections::BTreeSet<usize> =
+            letters().lines().map(|line| line.len() % 9).collect();
+        assert!(lengths.len() > 6, "borders must fall anywhere: {lengths:?}");
+    }
+
+    #[test]
+    fn missing_tools_are_told_and_held_values_do_nothing() {
+        let (code, stdout, stderr) = run(&Probe {
+            look_for: vec!["sh".into(), "no-such-tool".into()],
+            holds: Some("it's $(exit 3) held".into()),
+            ..Probe::default()
+        });
+        assert_eq!(code, Some(0));
+        let shown = text(&stdout);
+        assert!(shown.contains(":lacks-no-such-tool\n"), "{shown}");
+        assert!(!shown.contains(":lacks-sh\n"), "{shown}");
+        assert!(stderr.is_empty());
     }
 
     #[test]

@@ -17,4 +17,5 @@ pub mod supervisor;
 mod tree;
 mod wire;
 
+pub(crate) use tree::command_lines;
 pub(crate) use wire::wait_ready;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::io::Read as _;
 
 /// Longest command line that is kept, bytes.
 const COMMAND_BYTES_MAX: usize = 300;
@@ -26,6 +27,26 @@ pub(super) fn descendants(root: i32) -> Vec<Process> {
         // A kernel without the `children` file.
         None => descendants_by_parent(root),
     }
+}
+
+/// Longest command line that is read whole, bytes: Linux gives one argument no more.
+const COMMAND_LINE_BYTES_MAX: u64 = 2 * 128 * 1024;
+
+/// The command lines of all living descendants of `root`, each with NULs between its arguments.
+pub(crate) fn command_lines(root: i32) -> Vec<Vec<u8>> {
+    let living = descendants(root)
+        .into_iter()
+        .filter(|process| !process.zombie);
+    living
+        .filter_map(|process| {
+            let mut line = Vec::new();
+            let file = fs::File::open(format!("/proc/{}/cmdline", process.pid)).ok()?;
+            file.take(COMMAND_LINE_BYTES_MAX)
+                .read_to_end(&mut line)
+                .ok()?;
+            Some(line)
+        })
+        .collect()
 }
 
 fn walk(first: Vec<i32>) -> Vec<Process> {

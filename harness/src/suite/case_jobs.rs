@@ -9,13 +9,15 @@ use crate::contract::names::NameSource;
 use crate::contract::payload::JobPayload;
 use crate::contract::protocol::{CallSpec, Emulation};
 use crate::contract::stage::Stage;
+use crate::driver::tools::find_in_path;
 use crate::engine::directories::CaseDirectories;
 use crate::engine::mock::{CallLabel, JobRun};
+use crate::engine::secrets::Secret;
 use crate::plan::case::{Case, CaseJob, HostEnvironment, PlannedCall, Probe, Sequence};
 use crate::plan::probe;
 use crate::plan::seed::nonce;
 
-use super::payload::{SERVER, payload};
+use super::payload::{SERVER, job_token, payload};
 use super::runner_settings;
 
 /// The runner's pauses are this many times shorter than real ones; their order stays.
@@ -57,7 +59,11 @@ fn job_run(
     let inputs = JobInputs {
         build: build(job, context, directories)?,
         host_environment: host_environment(job, context, directories).into(),
-        temp_root: directories.runner_temp(),
+        temp_root: if job.blank_in_temp_dir {
+            directories.blank_temp()
+        } else {
+            directories.runner_temp()
+        },
         exit_codes: job.exit_codes,
         timing: Timing {
             pace_divisor: PACE_DIVISOR,
@@ -97,6 +103,11 @@ fn build(
     context: &CaseContext<'_>,
     directories: &CaseDirectories,
 ) -> Result<Build, String> {
+    let mut job = job.clone();
+    for (_, value) in &mut job.variables {
+        *value = value.replace(KEEPSAKES, &directories.keepsakes().to_string_lossy());
+    }
+    let job = &job;
     let payload = JobPayload::from_value(payload(job))?;
     let mut config =
         runner_settings::complete(job.runner.clone(), context.provide_directories, directories);
@@ -113,6 +124,35 @@ fn build(
     ))
 }
 
+/// How the values of the suite's own secrets begin.
+const CANARY: &str = "canary-";
+/// What stands for the directory of somebody else in the value of a variable. All paths that a case leads a driver to lie
+/// in its own directories: a broken driver may remove what it finds there.
+const KEEPSAKES: &str = "@keepsakes@";
+
+/// The secrets that a case looks for.
+pub(super) fn secrets(case: &Case) -> Vec<Secret> {
+    if !case.surroundings.watch_secrets {
+        return Vec::new();
+    }
+    let of_job = |job: &CaseJob| {
+        let own = job.variables.iter();
+        let own = own.filter(|(_, value)| value.starts_with(CANARY));
+        let mut found: Vec<Secret> = own
+            .map(|(name, value)| Secret {
+                name: name.clone(),
+                value: value.clone(),
+            })
+            .collect();
+        found.push(Secret {
+            name: "CI_JOB_TOKEN".to_owned(),
+            value: job_token(job.job_id),
+        });
+        found
+    };
+    case.jobs.iter().flat_map(of_job).collect()
+}
+
 /// The environment of the emulated runner. PWD is never the working directory of a call (B3).
 fn host_environment(
     job: &CaseJob,
@@ -120,15 +160,18 @@ fn host_environment(
     directories: &CaseDirectories,
 ) -> Vec<(String, String)> {
     let mut environment = vec![("PATH".to_owned(), context.runner_path.to_owned())];
-    if job.host_environment == HostEnvironment::Usual {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        environment.extend([
-            ("HOME".to_owned(), text(&directories.home())),
-            ("USER".to_owned(), "gitlab-runner".to_owned()),
-            ("LANG".to_owned(), "C.UTF-8".to_owned()),
-            ("PWD".to_owned(), text(directories.root())),
-        ]);
-    }
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    let home = match job.host_environment {
+        HostEnvironment::Minimal => return environment,
+        HostEnvironment::Usual => text(&directories.home()),
+        HostEnvironment::UnusableHome => text(&directories.no_directory()),
+    };
+    environment.extend([
+        ("HOME".to_owned(), home),
+        ("USER".to_owned(), "gitlab-runner".to_owned()),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ("PWD".to_owned(), text(&directories.start_directory())),
+    ]);
     environment
 }
 
@@ -168,11 +211,15 @@ impl Scripts {
     }
 
     fn probe(&self, stage: &Stage, nth: u32) -> Probe {
-        self.by_call
+        let mut probe = self
+            .by_call
             .get(&(stage.clone(), nth))
             .or_else(|| self.by_stage.get(stage))
             .cloned()
-            .unwrap_or_default()
+            .unwrap_or_default();
+        // A tool that this machine lacks is no fault of a driver that runs its jobs here.
+        probe.look_for.retain(|tool| find_in_path(tool).is_some());
+        probe
     }
 
     fn nonce(&self, stage: &Stage, nth: u32) -> String {

@@ -21,7 +21,7 @@
 //!
 //! # Clause
 //!
-//! Must: F6.
+//! Must: F6, A6.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

@@ -21,7 +21,7 @@
 //!
 //! # Clause
 //!
-//! Must: C7, B11.
+//! Must: C7, B11, A5.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{config_objects, deviation, each};

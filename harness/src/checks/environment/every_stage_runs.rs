@@ -23,7 +23,7 @@
 //!
 //! # Clause
 //!
-//! Must: E1, E2, E17.
+//! Must: E1, E2, E17, B1, B12, E5, E7, E15, A10.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

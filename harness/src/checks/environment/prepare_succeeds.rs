@@ -22,7 +22,7 @@
 //!
 //! # Clause
 //!
-//! Must: D2, C1.
+//! Must: D2, C1, B6, B9, B12.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

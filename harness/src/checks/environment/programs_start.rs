@@ -44,9 +44,17 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     })
 }
 
-/// The program has been started before, and a cleanup came between, which may remove the working directory: the runner
-/// does so too, and calls nothing there any more.
+/// The working directory is gone: a call has removed it, which is `environment/temp-dir-kept`. Or the program has been
+/// started before, and a cleanup came between, which may remove the directory: the runner does so too, and calls nothing
+/// there any more.
 fn without_directory(trace: &Trace, index: CallIndex) -> bool {
+    let directory = &trace.calls[index.0].temp_dir;
+    let lost = calls(trace)
+        .take(index.0)
+        .any(|(_, call)| call.temp_dir_lost && call.temp_dir == *directory);
+    if lost {
+        return true;
+    }
     let (job, program) = (trace.calls[index.0].job, trace.calls[index.0].program);
     calls(trace)
         .take(index.0)

@@ -21,7 +21,7 @@
 //!
 //! # Clause
 //!
-//! Must: E19.
+//! Must: E19, E15.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{deviation, each, earlier, lone_scripts, prepared, printed};

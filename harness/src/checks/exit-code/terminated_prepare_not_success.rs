@@ -23,7 +23,7 @@
 //!
 //! # Clause
 //!
-//! Must: D5, D4.
+//! Must: D5, D4, H10.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

@@ -28,8 +28,8 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    ScriptRun, calls, config_document, configs, deviation, ending, exit_code, overlapping, printed,
-    undisturbed, undisturbed_scripts,
+    ScriptRun, calls, config_document, configs, deviation, earlier, ending, exit_code, overlapping,
+    prepared, printed, undisturbed, undisturbed_scripts,
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
@@ -89,6 +89,8 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
         && configs(case, trace).len() >= case.jobs.len();
     calls(trace)
         .filter(|(index, _)| undisturbed(case, trace, *index))
+        // Where prepare failed, or was ended from outside, no script can run: that is shown once.
+        .filter(|(index, call)| call.program != Program::Run || prepared(case, trace, *index))
         .filter_map(|(index, call)| {
             let script = scripts.iter().find(|run| run.index == index);
             let message = match (call.program, script) {
@@ -97,7 +99,11 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
                 }
                 // Without prepare a driver has no environments of its own to keep apart; and where config names no
                 // directory, all jobs have the one that the runner is set to, maybe on this very machine.
-                (Program::Run, Some(run)) if own_environment && run.printed("forgotten") => {
+                (Program::Run, Some(run))
+                    if own_environment
+                        && run.printed("forgotten")
+                        && !never_remembered(trace, run) =>
+                {
                     "lost files of a job while another one was alive"
                 }
                 _ if exit_code(call) != Some(0) => "failed while another job was alive",
@@ -107,6 +113,16 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
             Some(deviation(trace, index, message, &expected, ending(call)))
         })
         .collect()
+}
+
+/// The word that the script looks for was never left: its directory could not be written.
+fn never_remembered(trace: &Trace, run: &ScriptRun<'_>) -> bool {
+    earlier(trace, run.index).any(|(_, call)| {
+        let left = call.probe.as_ref();
+        let left = left.and_then(|probe| probe.remember.as_ref());
+        let nonce = call.nonce.as_deref().unwrap_or_default();
+        left.is_some() && left == run.probe.recall.as_ref() && !printed(call, nonce, "remembered")
+    })
 }
 
 /// config named the directory for builds.

@@ -21,7 +21,7 @@
 //!
 //! # Clause
 //!
-//! Should: F6.
+//! Should: F6, E13, E3.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{calls, cleaned_up_after, events_of, killed_outright, names_number};

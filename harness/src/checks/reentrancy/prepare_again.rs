@@ -23,7 +23,7 @@
 //!
 //! # Clause
 //!
-//! Must: D8, D1.
+//! Must: D8, D1, F5, H12.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

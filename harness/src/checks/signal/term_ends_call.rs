@@ -24,7 +24,7 @@
 //!
 //! # Clause
 //!
-//! Must: H1, H7.
+//! Must: H1, H7, H16.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{calls, deviation, each, kill_sent, starved, term_sent};

@@ -21,7 +21,7 @@
 //!
 //! # Clause
 //!
-//! Must: B16, H8.
+//! Must: B16, H8, H3.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

@@ -18,7 +18,7 @@ use crate::checks::{self, Check, Deviation};
 use crate::contract::exit::ExitStatus;
 use crate::contract::moment::Moment;
 use crate::contract::stage::Program;
-use crate::plan::case::{Case, JobOrder};
+use crate::plan::case::{Case, JobOrder, Surroundings};
 use crate::suite::report::{CaseRun, assemble};
 use crate::suite::{CaseEntry, InterruptSignal, Progress, RunError, missing_tool_in};
 use crate::trace::{CallRecord, Capture, Trace};
@@ -103,6 +103,7 @@ impl Suite for Scripted {
                 jobs: Vec::new(),
                 order: JobOrder::Sequential,
                 only_checks: Vec::new(),
+                surroundings: Surroundings::default(),
                 estimate: Duration::ZERO,
             };
             let result = CaseResult::Done(Box::default());
@@ -147,6 +148,7 @@ fn failed_call() -> CallRecord {
         markers: Vec::new(),
         exit_code_file_before: None,
         exit_code_file_after: None,
+        temp_dir_lost: false,
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Call {
     stderr: Option<OpenPipe>,
     nonce: Option<String>,
     exit: Option<ExitStatus>,
+    /// TMPDIR was there when it was started.
+    had_temp_dir: bool,
     exit_code_file: PathBuf,
     read_exit_code_file_on: i32,
     /// Nobody waits for it any longer.
@@ -60,6 +62,7 @@ impl Call {
             stderr: None,
             nonce,
             exit: None,
+            had_temp_dir: spec.cwd.exists(),
             exit_code_file: spec.exit_code_file.clone(),
             read_exit_code_file_on: spec.read_exit_code_file_on,
             abandoned: false,
@@ -90,14 +93,9 @@ impl Call {
 
     /// Closes our ends of both pipes, as the death of the runner does.
     pub(super) fn break_pipes(&mut self) {
-        self.close_pipes();
-        self.over = true;
-    }
-
-    /// Closes our ends of both pipes; the call goes on until its leader exits.
-    pub(super) fn close_pipes(&mut self) {
         self.stdout = None;
         self.stderr = None;
+        self.over = true;
     }
 }
 
@@ -348,6 +346,11 @@ impl Engine<'_> {
         markers: impl IntoIterator<Item = Marker>,
     ) {
         for marker in markers {
+            if marker.word == "start" {
+                // What a driver made for this script alone is there now, and gone when the call ends.
+                let alone = self.only_running_call();
+                self.secrets.look_at_files(alone);
+            }
             let now = self.now();
             let owner = &mut self.jobs[job];
             let stage = owner.calls.get(&index).and_then(|call| call.stage.clone());
@@ -377,11 +380,7 @@ impl Engine<'_> {
     }
 
     /// A call has ended when its leader exited and both pipes were closed by all holders (B16).
-    pub(super) fn end_if_complete(
-        &mut self,
-        job: usize,
-        index: CallIndex,
-    ) -> Result<(), EngineError> {
+    fn end_if_complete(&mut self, job: usize, index: CallIndex) -> Result<(), EngineError> {
         let Some(call) = self.jobs[job].calls.get_mut(&index) else {
             return Ok(());
         };
@@ -391,15 +390,20 @@ impl Engine<'_> {
         };
         call.over = true;
         let id = call.id;
+        let call_had_temp_dir = call.had_temp_dir;
         let content = files::read_exit_code_file(&call.exit_code_file);
         let is_read = status == ExitStatus::Code(call.read_exit_code_file_on);
         let now = self.now();
         let record = &mut self.trace.calls[index.0];
         record.ended = Some(now);
+        record.temp_dir_lost = call_had_temp_dir && !record.temp_dir.exists();
         record.exit_code_file_after = files::kept(&content);
         self.record(job, TraceEventKind::CallEnded(index));
         let alone = !self.jobs.iter().any(super::Job::has_running_call);
         self.files.call_ended(index, alone);
+        let maker = alone.then_some(index);
+        self.keepsakes.call_ended(maker);
+        self.secrets.look_at_files(maker);
         let exit_code_file = if is_read {
             content
         } else {
@@ -544,5 +548,6 @@ fn new_record(job: usize, spec: &CallSpec, label: super::CallLabel) -> CallRecor
         markers: Vec::new(),
         exit_code_file_before: None,
         exit_code_file_after: None,
+        temp_dir_lost: false,
     }
 }

@@ -14,7 +14,7 @@ use crate::trace::{CallIndex, SurvivingProcess, Trace, TraceEventKind};
 impl Engine<'_> {
     /// Lists what is left of the case, kills what is alive, and gives the record away.
     pub(super) fn conclude(mut self) -> Result<Trace, EngineError> {
-        let aborted = matches!(&self.trace.aborted, Some(abortion) if !abortion.ends_in_order());
+        let aborted = self.trace.aborted.is_some();
         let grace = if aborted {
             Duration::ZERO
         } else {
@@ -35,6 +35,9 @@ impl Engine<'_> {
         // Dropping a supervisor that has not answered ends it, and everything below it that can be killed.
         self.jobs.clear();
         self.trace.left_files = self.files.left();
+        self.trace.appeared_files = self.files.appeared();
+        self.trace.touched_keepsakes = self.keepsakes.touched();
+        (self.trace.secret_files, self.trace.secret_arguments) = self.secrets.found();
         self.trace.scheduling_delay_max = self.ticker.worst;
         Ok(self.trace)
     }

@@ -8,7 +8,7 @@ use super::*;
 use crate::checks::Deviation;
 use crate::contract::config::{GlobalConfig, RunnerConfig};
 use crate::driver::{DriverKind, JobSettings, SelectionDefaults};
-use crate::plan::case::JobOrder;
+use crate::plan::case::{JobOrder, Surroundings};
 use crate::plan::waiver::Waivers;
 use crate::suite::Interruption;
 
@@ -35,6 +35,7 @@ fn run(name: &str, result: verdict::CaseResult) -> (Case, verdict::CaseResult) {
             jobs: Vec::new(),
             order: JobOrder::Sequential,
             only_checks: Vec::new(),
+            surroundings: Surroundings::default(),
             estimate: Duration::ZERO,
         },
         result,
