@@ -12,6 +12,7 @@ use driver_conformance::contract::protocol::{KillSignal, SignalResult, Stream};
 use driver_conformance::contract::stage::{Program, Stage};
 use driver_conformance::engine::mock::run_case;
 use driver_conformance::plan::case::{JobOrder, StimulusAction};
+use driver_conformance::plan::hang::{CallLimit, Ending, Watch};
 use driver_conformance::process::interrupt::Interrupt;
 use driver_conformance::trace::{Abortion, CallIndex, TraceEventKind};
 
@@ -417,6 +418,96 @@ fn a_driver_that_kills_its_parent_ends_the_case_and_says_so() {
     wait_until("the driver has died", Duration::from_mins(1), || {
         !is_alive(leader)
     });
+}
+
+/// Runs a job of a driver that may take half a second for prepare, run and cleanup, and exits leave the pipes open as long.
+fn watched(text: &str, ending: Ending) -> driver_conformance::trace::Trace {
+    let mut environment = environment();
+    let limit = CallLimit {
+        whole: Duration::from_millis(500),
+        held: Duration::from_millis(500),
+    };
+    let programs = [Program::Prepare, Program::Run, Program::Cleanup];
+    environment.watch = Some(Watch {
+        limits: programs.map(|program| (program, limit)).into(),
+        ending,
+        kill_after: Duration::from_millis(300),
+        close_after: Duration::from_millis(300),
+    });
+    run_small_job(&environment, text, Vec::new())
+}
+
+#[test]
+fn a_call_that_hangs_ends_the_case_but_not_without_a_cleanup() {
+    for (ending, trap) in [
+        (Ending::ByRunner, ""),
+        (Ending::AtOnce, ""),
+        (Ending::AtOnce, "trap '' TERM;"),
+    ] {
+        let hanging =
+            format!(r#"[ "$1" != prepare ] || {{ {trap} while true; do sleep 0.05; done; }}"#);
+        let trace = watched(&hanging, ending);
+        let prepare = CallIndex(1);
+        assert_eq!(trace.aborted, Some(Abortion::Hang { call: prepare }));
+        assert!(trace.calls[1].ended.is_some());
+        let programs: Vec<_> = trace.calls.iter().map(|call| call.program).collect();
+        assert_eq!(
+            programs,
+            [Program::Config, Program::Prepare, Program::Cleanup]
+        );
+        assert!(trace.calls[2].ended.is_some());
+    }
+}
+
+#[test]
+fn a_cleanup_that_hangs_is_ended_by_the_harness() {
+    let trace = watched(
+        r#"[ "$1" != cleanup ] || { trap '' TERM; while true; do sleep 0.05; done; }"#,
+        Ending::ByRunner,
+    );
+    let cleanup = call(&trace, Program::Cleanup, None);
+    let sent = cleanup.signals.iter().map(|(_, signal, _)| *signal);
+    assert_eq!(sent.clone().next(), Some(KillSignal::Term));
+    assert_eq!(sent.last(), Some(KillSignal::Kill));
+    assert!(cleanup.ended.is_some());
+}
+
+#[test]
+fn output_that_another_session_keeps_open_is_given_up() {
+    let trace = watched(
+        r#"[ "$1" != prepare ] || { setsid sleep 1003 & }"#,
+        Ending::AtOnce,
+    );
+    assert_eq!(trace.aborted, Some(Abortion::Hang { call: CallIndex(1) }));
+    let held = &trace.calls[1];
+    assert!(held.ended.or(held.abandoned).is_some());
+    assert_eq!(trace.surviving_processes.len(), 1);
+    assert!(!is_alive(trace.surviving_processes[0].pid));
+}
+
+#[test]
+fn a_call_that_a_stimulus_has_met_is_not_watched() {
+    let mut environment = environment();
+    let limit = CallLimit {
+        whole: Duration::from_millis(500),
+        held: Duration::from_millis(500),
+    };
+    environment.watch = Some(Watch {
+        limits: [(Program::Run, limit)].into(),
+        ending: Ending::AtOnce,
+        kill_after: Duration::ZERO,
+        close_after: Duration::ZERO,
+    });
+    let text = r#"[ "$3" = build_script ] || exit 0
+        trap 'sleep 1; exit 3' TERM; marker start; while true; do sleep 0.05; done"#;
+    let stimuli = vec![on_marker("start", StimulusAction::DriverTerm)];
+    let trace = run_small_job(&environment, text, stimuli);
+    assert_eq!(trace.aborted, None);
+    let [stimulus] = trace.stimuli.as_slice() else {
+        panic!("{:?}", trace.stimuli)
+    };
+    let hit = stimulus.hit.expect("the script was running");
+    assert_eq!(trace.calls[hit.0].stage, Some(Stage::build_script()));
 }
 
 /// Runs a job whose build script hangs, and asks it to stop `times` times once it hangs.

@@ -364,6 +364,9 @@ pub struct CaseResult {
     /// How the (first) job ended; absent for raw call sequences.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<CaseOutcome>,
+    /// Why it was skipped, or what went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// How a job ended, as sent to GitLab.

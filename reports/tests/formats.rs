@@ -56,6 +56,7 @@ fn case(name: &str, status: Status, exit_code: Option<i64>) -> CaseResult {
             failure_reason: Some("script_failure".into()),
             exit_code,
         }),
+        reason: None,
     }
 }
 

@@ -18,6 +18,8 @@ use super::{Check, Deviation, Level, consequences};
 pub enum CaseResult {
     /// It was run.
     Done(Box<Trace>),
+    /// A call in it is known to hang, so that it was ended there; the part before this call, and the reason.
+    CutShort(Box<Trace>, String),
     /// The driver does not offer what the case needs; the reason.
     Skipped(String),
     /// The harness failed; the reason.
@@ -146,7 +148,7 @@ pub fn judge(
                 verdict.status = Status::Error;
                 verdict.reason = Some(reason.clone());
             }
-            CaseResult::Done(trace) => {
+            CaseResult::Done(trace) | CaseResult::CutShort(trace, _) => {
                 for check in verdicts
                     .iter_mut()
                     .filter(|check| may_judge(check.check, case))
@@ -154,6 +156,13 @@ pub fn judge(
                     judge_case(check, case, trace, &mut verdict, &mut found);
                 }
             }
+        }
+        // What was looked at passed, but that is not what the case is for.
+        if let CaseResult::CutShort(_, reason) = result
+            && verdict.status == Status::Pass
+        {
+            verdict.status = Status::Skip;
+            verdict.reason = Some(reason.clone());
         }
         cases.push(verdict);
     }
@@ -413,6 +422,35 @@ mod tests {
         assert_eq!(
             verdict.cases[1].reason.as_deref(),
             Some("out of file handles")
+        );
+    }
+
+    #[test]
+    fn a_case_that_was_cut_short_is_skipped_unless_it_shows_something() {
+        let reason = "prepare does not end, as case a/one shows";
+        let cut_short =
+            |scene: &Scene| CaseResult::CutShort(Box::new(scene.trace.clone()), reason.to_owned());
+        let clean = Scene::new().call(Program::Config, 0);
+        let failing = failing_script("a/two");
+        let verdict = judge(
+            &[
+                (&clean.case, &cut_short(&clean)),
+                (&failing.case, &cut_short(&failing)),
+            ],
+            all(),
+            &Waivers::default(),
+        );
+        assert_eq!(verdict.cases[0].status, Status::Skip);
+        assert_eq!(verdict.cases[0].reason.as_deref(), Some(reason));
+        assert_eq!(verdict.cases[1].status, Status::Fail);
+        assert_eq!(
+            verdict_of(&verdict, "environment/programs-start").status,
+            Status::Pass
+        );
+        assert_eq!(
+            verdict_of(&verdict, "cleanup/ends-in-time").cases,
+            1,
+            "only where there was a cleanup"
         );
     }
 

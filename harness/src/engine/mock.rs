@@ -11,6 +11,7 @@ mod actions;
 mod calls;
 mod conclusion;
 mod files;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,6 +31,7 @@ use crate::contract::moment::Moment;
 use crate::contract::protocol::{CallId, CallSpec, Emulation, Event, Stream};
 use crate::contract::stage::Program;
 use crate::plan::case::{JobOrder, Probe, Stimulus};
+use crate::plan::hang::Watch;
 use crate::process::client::Supervised;
 use crate::process::interrupt::{Interrupt, Urgency};
 use crate::process::{command_lines, wait_ready};
@@ -69,6 +71,8 @@ pub struct CaseEnvironment {
     pub runner_path: String,
     /// How long all jobs of the case may take together before everything is killed ([`Abortion::CaseBudget`]).
     pub budget: Duration,
+    /// When a call counts as hanging, so that the case is ended ([`Abortion::Hang`]); `None`: never.
+    pub watch: Option<Watch>,
     /// How long processes may take to end by themselves after the last call before they count as left.
     pub survivor_grace: Duration,
     /// How long the driver may take to clean up after the harness was asked to stop ([`Abortion::Interrupted`]).
@@ -86,6 +90,7 @@ impl CaseEnvironment {
             secrets: Vec::new(),
             runner_path: std::env::var("PATH").unwrap_or_default(),
             budget: CASE_BUDGET_DEFAULT,
+            watch: None,
             survivor_grace: SURVIVOR_GRACE_DEFAULT,
             interrupt_patience: INTERRUPT_PATIENCE_DEFAULT,
         }
@@ -269,6 +274,8 @@ struct Engine<'a> {
     /// When the harness was asked to stop.
     asked_to_stop: Option<Instant>,
     calls_killed: bool,
+    /// Calls that hang, and how far their end has got.
+    given_up: Vec<watch::GivenUp>,
     started: Instant,
     jobs: Vec<Job>,
     /// With [`JobOrder::Turns`]: whose turn it is.
@@ -321,6 +328,7 @@ impl<'a> Engine<'a> {
             urgency: Urgency::None,
             asked_to_stop: None,
             calls_killed: false,
+            given_up: Vec::new(),
             started,
             jobs,
             turn: 0,
@@ -357,7 +365,7 @@ impl<'a> Engine<'a> {
     /// Everything is to be killed without further ado.
     fn must_stop_now(&self) -> bool {
         match self.trace.aborted {
-            None => false,
+            None | Some(Abortion::Hang { .. }) => false,
             Some(Abortion::Interrupted) => {
                 let patience = self.environment.interrupt_patience;
                 self.urgency == Urgency::AtOnce
@@ -479,6 +487,7 @@ impl<'a> Engine<'a> {
             self.abort(0, Abortion::CaseBudget(self.environment.budget));
         }
         self.kill_calls_that_outlast_an_interrupt()?;
+        self.watch_calls()?;
         for job in 0..self.jobs.len() {
             if self.jobs[job].phase != Phase::Running {
                 continue;
@@ -506,8 +515,9 @@ impl<'a> Engine<'a> {
                 if job.phase == Phase::Running && job.is_over() {
                     job.phase = Phase::Settled;
                 }
-                // Nothing new is begun once the harness was asked to stop.
-                if job.phase == Phase::Waiting && self.urgency != Urgency::None {
+                // Nothing new is begun once the harness was asked to stop or has given a call up.
+                let stopping = self.urgency != Urgency::None || !self.given_up.is_empty();
+                if job.phase == Phase::Waiting && stopping {
                     job.phase = Phase::Settled;
                 }
             }
@@ -568,9 +578,14 @@ impl<'a> Engine<'a> {
         }
         self.asked_to_stop = Some(Instant::now());
         self.abort(0, Abortion::Interrupted);
+        self.stop_jobs(&Event::Interrupt("terminated"))
+    }
+
+    /// Tells all jobs that they are to stop.
+    fn stop_jobs(&mut self, event: &Event) -> Result<(), EngineError> {
         for job in 0..self.jobs.len() {
             if self.jobs[job].phase == Phase::Running {
-                self.deliver(job, Event::Interrupt("terminated"))?;
+                self.deliver(job, event.clone())?;
             }
             // A call that still waits for its turn can be neither signalled nor awaited.
             if let Some(spec) = self.jobs[job].held.take() {

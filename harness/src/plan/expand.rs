@@ -272,12 +272,7 @@ fn stimulus(data: &StimulusData, defaults: &CaseDefaults) -> Result<Stimulus, St
 }
 
 fn nominal(program: Program, defaults: &CaseDefaults) -> Duration {
-    match program {
-        Program::Config => defaults.calibration.config,
-        Program::Prepare => defaults.calibration.prepare,
-        Program::Run => defaults.calibration.run,
-        Program::Cleanup => defaults.calibration.cleanup,
-    }
+    defaults.calibration.of(program)
 }
 
 /// What a job should cost with a driver as quick as calibrated. Only the order of cases depends on it.

@@ -2,6 +2,7 @@
 
 pub mod case;
 mod expand;
+pub mod hang;
 pub mod patience;
 pub mod probe;
 pub mod seed;
@@ -122,16 +123,30 @@ fn keep_apart(cases: &mut [Case]) {
 /// Name of the case by which a driver is calibrated: one job with every stage, to which nothing happens.
 const CALIBRATION_CASE: &str = "job/every-stage";
 
-/// The case to run before all others: [`Calibration::measured`] of its trace is the calibration of the driver.
+/// Longest time for the nominal job: more than all of its calls may take together.
+const CALIBRATION_JOB_TIMEOUT: Duration = Duration::from_hours(2);
+
+/// The case to run before all others: [`Calibration::measured`] of its trace is the calibration of the driver. The
+/// emulated runner waits for it as long as a real one; [`hang::Watch::nominal`] tells when it hangs.
 pub fn calibration_case(defaults: &CaseDefaults) -> Result<Case, PlanError> {
     let missing = || PlanError::NoMatch {
         pattern: CALIBRATION_CASE.to_owned(),
         near: Vec::new(),
     };
-    load_cases(defaults)?
+    let defaults = CaseDefaults {
+        calibration: Calibration::default(),
+        ..defaults.clone()
+    };
+    let mut case = load_cases(&defaults)?
         .into_iter()
         .find(|case| case.name == CALIBRATION_CASE)
-        .ok_or_else(missing)
+        .ok_or_else(missing)?;
+    for job in &mut case.jobs {
+        let custom = job.runner.custom.get_or_insert_default();
+        patience::wait_for_nominal(custom);
+        job.job_timeout = CALIBRATION_JOB_TIMEOUT;
+    }
+    Ok(case)
 }
 
 #[cfg(test)]
@@ -191,14 +206,13 @@ mod tests {
 
     #[test]
     fn the_calibration_case_is_there_and_patient() {
-        let defaults = CaseDefaults {
-            calibration: Calibration::UNKNOWN,
-            ..defaults()
-        };
-        let case = calibration_case(&defaults).expect("it is one of the scenarios");
+        let case = calibration_case(&defaults()).expect("it is one of the scenarios");
         assert!(case.jobs[0].stimuli.is_empty());
         let custom = case.jobs[0].runner.custom.clone().unwrap_or_default();
-        assert!(custom.prepare_exec_timeout() >= Duration::from_mins(5));
+        let watch = hang::Watch::nominal(&custom);
+        let longest = watch.limits.values().map(|limit| limit.whole).max();
+        assert!(Some(custom.prepare_exec_timeout()) > longest);
+        assert!(Some(case.jobs[0].job_timeout) > longest.map(|longest| longest * 10));
     }
 
     #[test]

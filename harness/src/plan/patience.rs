@@ -9,6 +9,7 @@ use crate::contract::stage::Program;
 use crate::trace::{CallRecord, Trace};
 
 use super::Calibration;
+use super::hang::{NOMINAL_FORCE_KILL, NOMINAL_GRACEFUL_KILL};
 
 /// Least time between SIGTERM and SIGKILL.
 pub const GRACEFUL_KILL_SECONDS_MIN: u64 = 2;
@@ -34,14 +35,6 @@ fn seconds(nominal: Duration, factor: u32, floor: u64) -> u64 {
 }
 
 impl Calibration {
-    /// Before anything is known of a driver: times that suit one that starts virtual machines. For the calibration itself.
-    pub const UNKNOWN: Self = Self {
-        config: Duration::from_secs(12),
-        prepare: Duration::from_mins(2),
-        run: Duration::from_secs(30),
-        cleanup: Duration::from_mins(1),
-    };
-
     /// The longest call of each program in a job that nothing happened to. Calls that were told to end do not count.
     pub fn measured(trace: &Trace) -> Self {
         let longest = |program: Program| {
@@ -57,6 +50,16 @@ impl Calibration {
             prepare: longest(Program::Prepare),
             run: longest(Program::Run),
             cleanup: longest(Program::Cleanup),
+        }
+    }
+
+    /// The longest nominal call of a program.
+    pub fn of(&self, program: Program) -> Duration {
+        match program {
+            Program::Config => self.config,
+            Program::Prepare => self.prepare,
+            Program::Run => self.run,
+            Program::Cleanup => self.cleanup,
         }
     }
 
@@ -90,6 +93,17 @@ impl Calibration {
             self.config + self.prepare + self.run.saturating_mul(RUN_CALLS_BEFORE_BUILD_SCRIPT);
         Duration::from_secs(seconds(nominal, 3, SHORT_JOB_SECONDS_MIN))
     }
+}
+
+/// Lets the emulated runner wait for the calls of the nominal job as long as a real one would by default; only what hangs
+/// is ended sooner than by a real one.
+pub fn wait_for_nominal(custom: &mut CustomConfig) {
+    let setting = |time: Duration| i64::try_from(time.as_secs()).ok();
+    custom.config_exec_timeout = None;
+    custom.prepare_exec_timeout = None;
+    custom.cleanup_exec_timeout = None;
+    custom.graceful_kill_timeout = setting(NOMINAL_GRACEFUL_KILL);
+    custom.force_kill_timeout = setting(NOMINAL_FORCE_KILL);
 }
 
 /// The leader was gone before the first signal, which was for whoever held the pipes.

@@ -5,17 +5,19 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use driver_conformance_reports::model::Report;
 
+use crate::checks::evidence::starved;
 use crate::checks::verdict::CaseResult;
 use crate::driver::Driver;
 use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::keepsakes::Keepsakes;
 use crate::engine::mock::{CaseEnvironment, run_case};
 use crate::plan::case::Case;
+use crate::plan::hang::{Hang, Watch};
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
 use crate::process::supervisor::DIRECTORY_PREFIX;
@@ -25,17 +27,15 @@ use super::case_jobs::{CaseContext, job_runs, secrets};
 use super::report::{CaseRun, assemble};
 use super::{Progress, RunError, RunOptions, missing_tool_in};
 
-/// What is thought of the driver before it is calibrated: first that it is quick, so that one that hangs costs little,
-/// then that it boots machines.
-const CALIBRATION_GUESSES: [Calibration; 2] = [NOTHING_TO_WAIT_FOR, Calibration::UNKNOWN];
-const NOTHING_TO_WAIT_FOR: Calibration = Calibration {
-    config: Duration::ZERO,
-    prepare: Duration::ZERO,
-    run: Duration::ZERO,
-    cleanup: Duration::ZERO,
-};
-/// Longest time for the nominal job: a driver that has not got through it by then is taken to hang.
-const CALIBRATION_BUDGET: Duration = Duration::from_mins(5);
+/// Longest time for the nominal job, in which each call has a limit of its own.
+const CALIBRATION_BUDGET: Duration = Duration::from_hours(2);
+/// Checks that judge calls that hang. They look at the nominal job even if they are not selected: cases that are selected
+/// may not be run because of what they find.
+const HANG_CHECKS: [&str; 3] = [
+    "cleanup/ends-in-time",
+    "timeout/call-ends",
+    "timeout/pipe-held-after-exit",
+];
 /// A case may take this many times its estimate, and at least [`CASE_BUDGET_MIN`], before everything is killed.
 const CASE_BUDGET_FACTOR: u32 = 4;
 /// Least time for a case.
@@ -50,6 +50,17 @@ struct Run<'run> {
     directory: tempfile::TempDir,
     runner_path: String,
     interrupt: Interrupt,
+    /// How long the driver's calls take when nothing is in the way.
+    calibration: OnceLock<Calibration>,
+    /// Programs that were seen to hang so far.
+    hangs: Mutex<Vec<Hang>>,
+}
+
+/// A nominal job that hangs, which thereby stands for its case.
+struct HangingNominal {
+    case: Case,
+    result: CaseResult,
+    duration: Duration,
 }
 
 /// Runs the selected cases on the driver.
@@ -60,12 +71,25 @@ pub(super) fn run(
 ) -> Result<Report, RunError> {
     let started = (SystemTime::now(), Instant::now());
     let run = Run::new(driver, options)?;
-    let calibration = run.calibrate(progress)?;
-    let mut cases = run.cases(calibration)?;
+    let nominal = run.calibrate(progress)?;
+    let mut cases = run.cases()?;
     cases.retain(|case| options.cases.contains(&case.name));
-    progress.started(cases.len());
+    if let Some(nominal) = &nominal {
+        cases.retain(|case| case.name != nominal.case.name);
+    }
+    progress.started(cases.len() + usize::from(nominal.is_some()));
+    let nominal = nominal.map(|nominal| run.judge_nominal(nominal));
+    if let Some(nominal) = &nominal {
+        nominal.announce(options, progress);
+    }
     let mut results = run.all(cases, progress);
     run.again_alone(&mut results, progress);
+    // Where nothing else needs the call that hangs, a nominal job that is not selected is not reported.
+    let wanted = |nominal: &CaseRun| {
+        options.cases.contains(&nominal.case.name) || results.iter().any(CaseRun::was_cut_short)
+    };
+    let nominal = nominal.filter(wanted);
+    results.extend(nominal);
     if let Some(signal) = options.interruption.signal() {
         return Err(RunError::Interrupted(signal));
     }
@@ -104,6 +128,8 @@ impl<'run> Run<'run> {
             directory,
             runner_path: std::env::var("PATH").unwrap_or_default(),
             interrupt,
+            calibration: OnceLock::new(),
+            hangs: Mutex::default(),
         })
     }
 
@@ -118,35 +144,79 @@ impl<'run> Run<'run> {
         }
     }
 
-    fn cases(&self, calibration: Calibration) -> Result<Vec<Case>, RunError> {
+    fn cases(&self) -> Result<Vec<Case>, RunError> {
+        let calibration = self.calibration.get().copied().unwrap_or_default();
         load_cases(&self.defaults(calibration))
             .map_err(|error| RunError::Harness(error.to_string()))
     }
 
-    /// How long the driver's calls take when nothing is in the way. A driver that does not get through its nominal job
-    /// keeps the shortest patience: its cases then tell why.
-    fn calibrate(&self, progress: &mut dyn Progress) -> Result<Calibration, RunError> {
-        for guess in CALIBRATION_GUESSES {
-            let nominal = calibration_case(&self.defaults(guess))
-                .map_err(|error| RunError::Harness(error.to_string()))?;
-            let trace = match guarded(|| self.run_case(&nominal, CALIBRATION_BUDGET)) {
-                CaseResult::Done(trace) => trace,
-                CaseResult::Failed(reason) => return Err(RunError::Harness(reason)),
-                CaseResult::Skipped(_) => break,
-            };
-            if let Some(signal) = self.options.interruption.signal() {
-                return Err(RunError::Interrupted(signal));
-            }
-            if let Some(missing) = missing_tool_in(&trace) {
-                return Err(missing);
-            }
-            if !was_cut_short(&trace) {
-                return Ok(Calibration::measured(&trace));
-            }
-            progress
-                .note("the driver did not get through its nominal job in the time it was given");
+    /// Learns how long the driver's calls take when nothing is in the way, and whether they hang. Returns the nominal job if
+    /// it does not come to its end by itself.
+    fn calibrate(&self, progress: &mut dyn Progress) -> Result<Option<HangingNominal>, RunError> {
+        let case = calibration_case(&self.defaults(Calibration::default()))
+            .map_err(|error| RunError::Harness(error.to_string()))?;
+        let started = Instant::now();
+        let custom = self.driver.config.custom.clone().unwrap_or_default();
+        let watch = Some(Watch::nominal(&custom));
+        let result = guarded(|| self.run_watched(&case, CALIBRATION_BUDGET, watch));
+        if let Some(signal) = self.options.interruption.signal() {
+            return Err(RunError::Interrupted(signal));
         }
-        Ok(NOTHING_TO_WAIT_FOR)
+        let trace = match &result {
+            CaseResult::Done(trace) | CaseResult::CutShort(trace, _) => trace,
+            CaseResult::Failed(reason) | CaseResult::Skipped(reason) => {
+                return Err(RunError::Harness(reason.clone()));
+            }
+        };
+        if let Some(missing) = missing_tool_in(trace) {
+            return Err(missing);
+        }
+        let hangs = Hang::shown_by(&case, trace);
+        // Measured on the part that came to its end.
+        let _only_once = self.calibration.set(Calibration::measured(trace));
+        if trace.aborted.is_none() {
+            return Ok(None);
+        }
+        for hang in &hangs {
+            progress.note(&format!(
+                "{hang}; the other cases are ended where they come to it"
+            ));
+        }
+        self.learn(hangs);
+        Ok(Some(HangingNominal {
+            case,
+            result,
+            duration: started.elapsed(),
+        }))
+    }
+
+    fn judge_nominal(&self, nominal: HangingNominal) -> CaseRun {
+        let mut checks = selected_checks(self.options);
+        let needed = crate::checks::all().iter().copied();
+        checks.extend(needed.filter(|check| {
+            HANG_CHECKS.contains(&check.id) && !self.options.checks.iter().any(|id| id == check.id)
+        }));
+        CaseRun::judge(
+            nominal.case,
+            &nominal.result,
+            nominal.duration,
+            &checks,
+            self.options,
+        )
+    }
+
+    fn learn(&self, seen: Vec<Hang>) {
+        let mut known = self.hangs.lock().unwrap_or_else(PoisonError::into_inner);
+        for hang in seen {
+            if !known.iter().any(|known| known.program == hang.program) {
+                known.push(hang);
+            }
+        }
+    }
+
+    fn known_hangs(&self) -> Vec<Hang> {
+        let known = self.hangs.lock().unwrap_or_else(PoisonError::into_inner);
+        known.clone()
     }
 
     /// Runs all cases on as many threads as the options say.
@@ -213,8 +283,32 @@ impl<'run> Run<'run> {
         }
     }
 
+    /// Runs a case; where it comes to a call that is known to hang, it ends there.
     fn run_case(&self, case: &Case, budget: Duration) -> CaseResult {
-        match self.try_case(case, budget) {
+        let known = self.known_hangs();
+        let calibration = self.calibration.get().copied().unwrap_or_default();
+        let watch = Watch::for_known(&known, &calibration);
+        let result = self.run_watched(case, budget, watch);
+        let CaseResult::Done(trace) = result else {
+            return result;
+        };
+        let Some(Abortion::Hang { call }) = trace.aborted else {
+            if !starved(&trace) {
+                self.learn(Hang::shown_by(case, &trace));
+            }
+            return CaseResult::Done(trace);
+        };
+        let program = trace.calls.get(call.0).map(|call| call.program);
+        let hang = known.iter().find(|hang| Some(hang.program) == program);
+        let reason = hang.map_or_else(
+            || "a call in it hangs".to_owned(),
+            |hang| format!("{hang}, as case {} shows", hang.case),
+        );
+        CaseResult::CutShort(Box::new(trace.before(call)), reason)
+    }
+
+    fn run_watched(&self, case: &Case, budget: Duration, watch: Option<Watch>) -> CaseResult {
+        match self.try_case(case, budget, watch) {
             Ok(trace) => match &trace.aborted {
                 Some(abortion @ Abortion::SupervisorDied { .. }) => {
                     CaseResult::Failed(abortion.to_string())
@@ -225,7 +319,12 @@ impl<'run> Run<'run> {
         }
     }
 
-    fn try_case(&self, case: &Case, budget: Duration) -> Result<Trace, String> {
+    fn try_case(
+        &self,
+        case: &Case,
+        budget: Duration,
+        watch: Option<Watch>,
+    ) -> Result<Trace, String> {
         let no_directories =
             |error: std::io::Error| format!("no private directories for the case: {error}");
         let directories = CaseDirectories::new_in(self.directory.path()).map_err(no_directories)?;
@@ -246,6 +345,7 @@ impl<'run> Run<'run> {
             secrets: secrets(case),
             runner_path: self.runner_path.clone(),
             budget,
+            watch,
             ..CaseEnvironment::new(Path::new(&self.supervisor), directories)
         };
         run_case(&environment, jobs, case.order, &self.interrupt).map_err(|error| error.to_string())
@@ -283,19 +383,6 @@ pub(super) fn unix_us() -> u64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
-}
-
-/// A leader had to be told to end, or did not end at all.
-fn was_cut_short(trace: &Trace) -> bool {
-    trace.aborted.is_some()
-        || trace.calls.iter().any(|call| {
-            let signalled = call.signals.first().map(|(at, ..)| *at);
-            match (call.leader_exit, signalled) {
-                (Some((exit, _)), Some(signalled)) => exit >= signalled,
-                (None, _) => call.start_failure.is_none(),
-                (Some(_), None) => false,
-            }
-        })
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub struct CaseRun {
     calls: usize,
     outcome: Option<CaseOutcome>,
     leaks: Vec<Leak>,
+    cut_short: bool,
 }
 
 impl CaseRun {
@@ -45,7 +46,9 @@ impl CaseRun {
     ) -> Self {
         let judged = verdict::judge(&[(&case, result)], checks, &options.waivers);
         let trace = match result {
-            verdict::CaseResult::Done(trace) => Some(trace),
+            verdict::CaseResult::Done(trace) | verdict::CaseResult::CutShort(trace, _) => {
+                Some(trace)
+            }
             verdict::CaseResult::Skipped(_) | verdict::CaseResult::Failed(_) => None,
         };
         Self {
@@ -55,6 +58,7 @@ impl CaseRun {
             outcome: trace.and_then(|trace| case_outcome(trace)),
             leaks: trace.map_or_else(Vec::new, |trace| leaks(&case.name, trace)),
             case,
+            cut_short: matches!(result, verdict::CaseResult::CutShort(..)),
         }
     }
 
@@ -62,6 +66,11 @@ impl CaseRun {
     pub fn is_inconclusive(&self) -> bool {
         let statuses = self.judged.findings.iter().map(|finding| finding.status);
         statuses.max() == Some(verdict::Status::Inconclusive)
+    }
+
+    /// Whether it was ended at a call that is known to hang.
+    pub fn was_cut_short(&self) -> bool {
+        self.cut_short
     }
 
     /// Tells that the case is over.
@@ -81,7 +90,10 @@ impl CaseRun {
                 calls: self.calls,
                 findings: &findings,
             });
-            if let Some(reason) = &case.reason {
+            // What many cases are skipped for is told once, in the report.
+            if let Some(reason) = &case.reason
+                && case.status != verdict::Status::Skip
+            {
                 progress.note(&format!("{}: {reason}", case.name));
             }
         }
@@ -111,13 +123,11 @@ pub fn assemble(
             duration_ms: milliseconds(run.duration),
             calls: run.calls,
             outcome: run.outcome.clone(),
+            reason: case.reason.clone(),
         })
         .collect();
     let verdict = overall(&findings, &cases, options.strict);
-    let reasons = judged.cases.iter().filter_map(|case| {
-        let reason = case.reason.as_ref()?;
-        Some(format!("case {}: {reason}", case.name))
-    });
+    let reasons = reasons(&judged.cases);
     let notes = driver.notes.iter().map(ToString::to_string);
     Report {
         schema: SCHEMA.to_owned(),
@@ -144,6 +154,27 @@ pub fn assemble(
         leaks: runs.into_iter().flat_map(|run| run.leaks).collect(),
         notes: notes.chain(reasons).collect(),
     }
+}
+
+/// Why cases were skipped or not judged, each reason once.
+fn reasons(cases: &[verdict::CaseVerdict]) -> Vec<String> {
+    let mut by_reason: Vec<(&str, Vec<&str>)> = Vec::new();
+    for case in cases {
+        let Some(reason) = &case.reason else { continue };
+        match by_reason.iter_mut().find(|(known, _)| known == reason) {
+            Some((_, names)) => names.push(&case.name),
+            None => by_reason.push((reason, vec![&case.name])),
+        }
+    }
+    by_reason
+        .into_iter()
+        .map(|(reason, names)| match names.as_slice() {
+            [first, rest @ ..] if !rest.is_empty() => {
+                format!("case {first} and {} more: {reason}", rest.len())
+            }
+            names => format!("case {}: {reason}", names.concat()),
+        })
+        .collect()
 }
 
 fn identity(driver: &Driver) -> DriverIdentity {

@@ -10,6 +10,7 @@ use crate::contract::moment::Moment;
 use crate::contract::outcome::Outcome;
 use crate::contract::protocol::{KillSignal, SignalResult, Stream};
 use crate::contract::stage::{Program, Stage};
+use crate::plan::case::StimulusAction;
 
 /// Most bytes of one call's one stream that are kept for checks; the rest is counted only.
 pub const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -43,6 +44,8 @@ pub struct Trace {
     pub surviving_processes: Vec<SurvivingProcess>,
     /// Files that the driver left outside its own temporary directory.
     pub left_files: Vec<LeftFile>,
+    /// What the scenario did to the jobs, in the order in which it was done.
+    pub stimuli: Vec<AppliedStimulus>,
     /// Files that were there after some call and outside of its temporary directory, whether or not they are left.
     pub appeared_files: Vec<LeftFile>,
     /// Files that held a secret of the job, where the case looks for these.
@@ -59,11 +62,47 @@ pub struct Trace {
     pub unkillable_processes: Vec<i32>,
 }
 
+impl Trace {
+    /// The part before a call: the calls that were over when it was started, and nothing of what came later. What was left
+    /// at the end is not known of it.
+    #[must_use]
+    pub fn before(mut self, call: CallIndex) -> Self {
+        let Some(started) = self.calls.get(call.0).map(|call| call.started) else {
+            return self;
+        };
+        let whole = |call: &CallRecord| {
+            call.start_failure.is_some() || call.ended.is_some_and(|ended| ended <= started)
+        };
+        let count = self
+            .calls
+            .iter()
+            .take(call.0)
+            .take_while(|call| whole(call))
+            .count();
+        self.calls.truncate(count);
+        self.events.retain(|event| event.at < started);
+        self.stimuli.retain(|stimulus| stimulus.at < started);
+        self.surviving_processes.clear();
+        self.left_files.clear();
+        for job in &mut self.jobs {
+            job.outcome = None;
+            job.job_log.clear();
+            job.runner_log.clear();
+        }
+        self
+    }
+}
+
 /// Why the harness ended a case early, and killed what was alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Abortion {
     /// The case took longer than its budget.
     CaseBudget(Duration),
+    /// A call took so long that it was taken to hang; the jobs were ended as if they were over in GitLab.
+    Hang {
+        /// The call.
+        call: CallIndex,
+    },
     /// The harness was asked to stop and the driver's cleanup was given its chance.
     Interrupted,
     /// The supervisor of a job ended, perhaps because the driver killed its parent.
@@ -71,6 +110,13 @@ pub enum Abortion {
         /// Which job of the case, from 0.
         job: usize,
     },
+}
+
+impl Abortion {
+    /// The jobs were brought to their end, cleanup and all.
+    pub fn ends_in_order(&self) -> bool {
+        matches!(self, Self::Hang { .. })
+    }
 }
 
 impl std::fmt::Display for Abortion {
@@ -83,6 +129,7 @@ impl std::fmt::Display for Abortion {
                     budget.as_secs_f64()
                 )
             }
+            Self::Hang { call } => write!(formatter, "call {} hangs", call.0),
             Self::Interrupted => formatter.write_str("the harness was asked to stop"),
             Self::SupervisorDied { job } => {
                 write!(
@@ -92,6 +139,20 @@ impl std::fmt::Display for Abortion {
             }
         }
     }
+}
+
+/// Something that the scenario did to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppliedStimulus {
+    /// When.
+    pub at: Moment,
+    /// Which job of the case, from 0.
+    pub job: usize,
+    /// What.
+    pub action: StimulusAction,
+    /// The call that was alive then; `None`: it came between two calls. On a busy machine this need not be the call that the
+    /// scenario aims at.
+    pub hit: Option<CallIndex>,
 }
 
 /// One event of a trace.
@@ -282,4 +343,33 @@ pub struct TouchedKeepsake {
     pub gone: bool,
     /// The call after which this was first seen, if it was the only one that ran.
     pub made_by: Option<CallIndex>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CallIndex;
+    use crate::checks::testing::{Scene, exits};
+    use crate::contract::stage::Program;
+    use crate::plan::case::JobOrder;
+
+    #[test]
+    fn the_part_before_a_call_holds_what_was_over_then() {
+        let scene = Scene::new()
+            .call(Program::Config, 0)
+            .call(Program::Prepare, 0)
+            .run("get_sources", exits(0), 0);
+        let before = scene.trace.before(CallIndex(2));
+        assert_eq!(before.calls.len(), 2);
+        assert_eq!(before.events.len(), 4);
+    }
+
+    #[test]
+    fn a_call_of_another_job_that_was_not_over_is_not_part_of_it() {
+        let scene = Scene::with_jobs(&[12, 123], JobOrder::Concurrent)
+            .call(Program::Config, 0)
+            .call_of(1, Program::Prepare, 0)
+            .but(|call| call.ended = None)
+            .call(Program::Prepare, 0);
+        assert_eq!(scene.trace.before(CallIndex(2)).calls.len(), 1);
+    }
 }

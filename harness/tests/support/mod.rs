@@ -215,7 +215,7 @@ impl Emulation for TinyRunner {
             }
             Event::Output { data, .. } if self.log_output => vec![Action::JobLog(data)],
             Event::Cancel => self.terminate(now),
-            Event::Interrupt(_) => {
+            Event::Interrupt(_) | Event::Abort => {
                 let cleanup = self
                     .calls
                     .iter()

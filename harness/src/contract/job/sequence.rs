@@ -191,15 +191,37 @@ impl CallSequence {
         self.state = State::Over;
     }
 
+    /// Makes no other call, except for one cleanup if there was still one to come: a job that is stopped cleans up, too.
+    fn stop(&mut self) {
+        self.job.contexts.cancel(self.context);
+        let cleaning = matches!(
+            self.state,
+            State::Calling {
+                program: Program::Cleanup,
+                ..
+            }
+        );
+        let cleanup = self
+            .plan
+            .drain(..)
+            .rfind(|call| call.program == Program::Cleanup);
+        let prepared = !matches!(self.state, State::NotBegun | State::Over);
+        if let Some(cleanup) = cleanup.filter(|_| prepared && !cleaning) {
+            self.plan.push_back(SequenceCall {
+                new_attempt: false,
+                ..cleanup
+            });
+        }
+        let background = self.job.contexts.background();
+        self.context = self.job.contexts.child(background);
+    }
+
     fn take_event(&mut self, event: Event) {
         match event {
             Event::Begin => self.next_call(),
             Event::TempDirMade => self.start(),
             Event::TempDirFailed(_) => self.end(),
-            Event::Cancel | Event::Abort | Event::Interrupt(_) => {
-                self.job.contexts.cancel(self.context);
-                self.plan.clear();
-            }
+            Event::Cancel | Event::Abort | Event::Interrupt(_) => self.stop(),
             other => self.job.take_event(other),
         }
     }

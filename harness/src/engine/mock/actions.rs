@@ -9,7 +9,7 @@ use crate::contract::protocol::{
     Action, CallId, Event, KillSignal, RunnerLogEntry, RunnerLogLevel,
 };
 use crate::plan::case::{JobOrder, StimulusAction};
-use crate::trace::{JOB_LOG_BYTES_MAX, TraceEventKind};
+use crate::trace::{AppliedStimulus, CallIndex, JOB_LOG_BYTES_MAX, TraceEventKind};
 
 impl Engine<'_> {
     /// Gives an event to the emulation of a job and performs what it answers, until there is nothing left to do at once.
@@ -113,6 +113,13 @@ impl Engine<'_> {
         if self.jobs[job].phase != Phase::Running {
             return Ok(());
         }
+        let hit = self.hit_by(job, &due);
+        self.trace.stimuli.push(AppliedStimulus {
+            at: self.now(),
+            job,
+            action: due.action,
+            hit,
+        });
         self.record(job, TraceEventKind::Stimulus(due.words));
         match due.action {
             StimulusAction::Cancel => self.deliver(job, Event::Cancel),
@@ -125,6 +132,19 @@ impl Engine<'_> {
             StimulusAction::DriverTerm => self.kill_from_outside(job, due.call, KillSignal::Term),
             StimulusAction::DriverKill => self.kill_from_outside(job, due.call, KillSignal::Kill),
         }
+    }
+
+    /// The call that a stimulus meets, if it meets one.
+    fn hit_by(&self, job: usize, due: &Due) -> Option<CallIndex> {
+        let aimed = matches!(
+            due.action,
+            StimulusAction::DriverTerm | StimulusAction::DriverKill
+        );
+        let calls = self.jobs[job].calls.iter();
+        calls
+            .filter(|(_, call)| call.is_running() && !call.abandoned)
+            .map(|(index, _)| *index)
+            .rfind(|index| !aimed || *index == due.call)
     }
 
     /// The runner process dies: nobody is signalled, nothing is cleaned up, all pipes break (H12).

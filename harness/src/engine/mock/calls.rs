@@ -93,9 +93,14 @@ impl Call {
 
     /// Closes our ends of both pipes, as the death of the runner does.
     pub(super) fn break_pipes(&mut self) {
+        self.close_pipes();
+        self.over = true;
+    }
+
+    /// Closes our ends of both pipes; the call goes on until its leader exits.
+    pub(super) fn close_pipes(&mut self) {
         self.stdout = None;
         self.stderr = None;
-        self.over = true;
     }
 }
 
@@ -380,7 +385,11 @@ impl Engine<'_> {
     }
 
     /// A call has ended when its leader exited and both pipes were closed by all holders (B16).
-    fn end_if_complete(&mut self, job: usize, index: CallIndex) -> Result<(), EngineError> {
+    pub(super) fn end_if_complete(
+        &mut self,
+        job: usize,
+        index: CallIndex,
+    ) -> Result<(), EngineError> {
         let Some(call) = self.jobs[job].calls.get_mut(&index) else {
             return Ok(());
         };

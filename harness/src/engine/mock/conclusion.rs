@@ -14,7 +14,7 @@ use crate::trace::{CallIndex, SurvivingProcess, Trace, TraceEventKind};
 impl Engine<'_> {
     /// Lists what is left of the case, kills what is alive, and gives the record away.
     pub(super) fn conclude(mut self) -> Result<Trace, EngineError> {
-        let aborted = self.trace.aborted.is_some();
+        let aborted = matches!(&self.trace.aborted, Some(abortion) if !abortion.ends_in_order());
         let grace = if aborted {
             Duration::ZERO
         } else {
