@@ -322,6 +322,9 @@ pub struct Finding {
     /// Every case that showed it.
     #[serde(default)]
     pub cases: Vec<String>,
+    /// Other checks that the same defect shows in, with the stage where there is one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_seen_as: Vec<String>,
     /// `fail`, `waived`, `unexpected-pass` or `inconclusive`.
     pub status: Status,
     /// One sentence: what the driver did.

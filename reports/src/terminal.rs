@@ -225,6 +225,15 @@ impl Page {
                 cases.push(name.clone());
             }
         }
+        let mut checks: Vec<String> = Vec::new();
+        for check in group.iter().flat_map(|finding| &finding.also_seen_as) {
+            if !checks.contains(check) {
+                checks.push(check.clone());
+            }
+        }
+        if !checks.is_empty() {
+            self.field("also as", &shortened(&checks, all));
+        }
         if cases.len() > 1 {
             let text = format!("{}: {}", cases.len(), shortened(&cases, all));
             self.field("cases", &text);

@@ -29,6 +29,7 @@ fn finding(check: &str, stage: &str, cases: &[&str]) -> Finding {
         evidence: (12, 17),
         fingerprint: "0123456789abcdef".into(),
         reproduce: format!("driver-conformance scenarios/drivers/literal-codes --only '{}'", cases[0]),
+        also_seen_as: Vec::new(),
         waiver: None,
     }
 }

@@ -98,6 +98,10 @@ pub struct Finding {
     pub deviation: Deviation,
     /// Names of all cases that show it, that first one at the front.
     pub cases: Vec<String>,
+    /// A case in which nothing is done to the jobs shows it.
+    pub nothing_happened: bool,
+    /// Other checks that it shows in, where these found nothing else.
+    pub also_seen_as: Vec<String>,
 }
 
 /// The verdict of a run.
@@ -221,6 +225,7 @@ fn enter(findings: &mut Defects, mut new: Finding) {
         findings.insert(key, new);
         return;
     };
+    known.nothing_happened |= new.nothing_happened;
     let name = new.cases.remove(0);
     let better = new.status > known.status;
     known.cases.retain(|case| !better || *case != name);
@@ -315,6 +320,8 @@ fn finding(
         waiver: None,
         deviation,
         cases: vec![case.name.clone()],
+        nothing_happened: case.jobs.iter().all(|job| job.stimuli.is_empty()),
+        also_seen_as: Vec::new(),
     }
 }
 

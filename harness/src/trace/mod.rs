@@ -54,7 +54,8 @@ pub struct Trace {
     pub secret_arguments: Vec<SecretArgument>,
     /// Files of others that are not as they were, where the case has some.
     pub touched_keepsakes: Vec<TouchedKeepsake>,
-    /// Longest delay between a due wake-up of the harness and its real one: how starved the machine was.
+    /// Longest delay between a due wake-up of the harness and its real one, or between the wish to start a program and its
+    /// start: how starved the machine was.
     pub scheduling_delay_max: Duration,
     /// The harness ended the case before its jobs were over; `None`: they ended by themselves.
     pub aborted: Option<Abortion>,
@@ -84,6 +85,12 @@ impl Trace {
         self.stimuli.retain(|stimulus| stimulus.at < started);
         self.surviving_processes.clear();
         self.left_files.clear();
+        let earlier = |made_by: Option<CallIndex>| made_by.is_some_and(|call| call.0 < count);
+        self.appeared_files.retain(|file| earlier(file.made_by));
+        self.secret_files
+            .retain(|file| !file.left && earlier(file.made_by));
+        self.secret_arguments.retain(|seen| earlier(seen.made_by));
+        self.touched_keepsakes.retain(|file| earlier(file.made_by));
         for job in &mut self.jobs {
             job.outcome = None;
             job.job_log.clear();

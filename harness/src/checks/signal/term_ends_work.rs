@@ -26,7 +26,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, cleaned_up_after, deviation, each, names_number, script_outlived, starved, term_sent,
+    calls, cleaned_up_after, deviation, each, names_number, script_outlived, starved, terminated,
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
@@ -35,10 +35,10 @@ use crate::trace::{CallRecord, Trace};
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let cleaned = |index| cleaned_up_after(trace, index);
-    let terminated = calls(trace).filter(|(index, call)| {
-        term_sent(call).is_some() && (cleaned(*index) || script_outlived(call).is_some())
+    let signalled = calls(trace).filter(|(index, call)| {
+        terminated(call) && (cleaned(*index) || script_outlived(call).is_some())
     });
-    each(terminated, |(index, call)| {
+    each(signalled, |(index, call)| {
         let alive: Vec<String> = trace
             .surviving_processes
             .iter()
@@ -49,13 +49,9 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         if !alive.is_empty() {
             let message = "left work running that neither SIGTERM nor cleanup ended";
             let expected = ["no process of this call"];
-            return Some(deviation(
-                trace,
-                index,
-                message,
-                &expected,
-                alive.join("; "),
-            ));
+            let mut found = deviation(trace, index, message, &expected, alive.join("; "));
+            found.inconclusive = starved(trace);
+            return Some(found);
         }
         // The runner waits for it: a call is not over before its pipes are closed.
         let outlived = script_outlived(call)?.as_secs_f64();

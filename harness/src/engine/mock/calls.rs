@@ -251,9 +251,13 @@ impl Engine<'_> {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<(), EngineError> {
-        self.trace.calls[index.0].pid = Some(pid);
-        self.record(job, TraceEventKind::CallStarted(index));
         let now = self.now();
+        let record = &mut self.trace.calls[index.0];
+        record.pid = Some(pid);
+        // To start a program takes work of other processes, and so shows also how slowly these get on.
+        let delay = now.since(record.started);
+        self.ticker.worst = self.ticker.worst.max(delay);
+        self.record(job, TraceEventKind::CallStarted(index));
         let state = &mut self.jobs[job];
         let Some(call) = state.calls.get_mut(&index) else {
             return Ok(());
