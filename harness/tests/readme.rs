@@ -116,6 +116,7 @@ fn without_figures(line: &str) -> String {
         "checks ",
         "cases ",
         "calls ",
+        "covered ",
     ];
     let more = line.trim_start().starts_with("exit-code/") && line.ends_with(" more");
     if !more && !counts.iter().any(|start| line.starts_with(start)) {

@@ -233,9 +233,21 @@ pub struct Report {
     pub cases: Vec<CaseResult>,
     /// What was left behind, thing by thing.
     pub leaks: Vec<Leak>,
+    /// Transitions that were not taken, each with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transitions_missing: Vec<MissingTransition>,
     /// Remarks on the driver's configuration that are no findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// A transition into which the run has not led the driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingTransition {
+    /// The call and what would have become of it.
+    pub transition: String,
+    /// Why it was not taken.
+    pub reason: String,
 }
 
 /// What made the report.
@@ -277,8 +289,14 @@ pub struct Summary {
     pub calls: usize,
     /// Transitions of the emulated runner that were taken.
     pub transitions_covered: usize,
-    /// Transitions there are.
+    /// Transitions there are for this driver.
     pub transitions_total: usize,
+    /// Clauses that bind, and that a check of this run had something to look at for.
+    #[serde(default)]
+    pub must_clauses_covered: usize,
+    /// Clauses that bind, and for which there is a check.
+    #[serde(default)]
+    pub must_clauses_total: usize,
 }
 
 /// What became of one check over all cases.

@@ -339,6 +339,16 @@ impl Page {
             duration(report.duration_ms)
         );
         self.line(&calls);
+        if summary.transitions_total > 0 {
+            let covered = format!(
+                "covered  {} of {} transitions, {} of {} must clauses",
+                summary.transitions_covered,
+                summary.transitions_total,
+                summary.must_clauses_covered,
+                summary.must_clauses_total
+            );
+            self.line(&covered);
+        }
         let verdict = self.verdict(report);
         self.line(&format!("verdict  {verdict}"));
     }

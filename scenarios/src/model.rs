@@ -10,6 +10,9 @@ use serde::Deserialize;
 pub struct Scenario {
     /// One sentence: what is done to the driver and why.
     pub about: String,
+    /// The smallest budget of a run that this scenario is part of.
+    #[serde(default)]
+    pub budget: Budget,
     /// How several jobs follow each other.
     #[serde(default)]
     pub order: Order,
@@ -41,6 +44,30 @@ pub struct Surroundings {
     pub keepsakes: bool,
     /// Files and command lines are searched for the secrets of the job.
     pub watch_secrets: bool,
+}
+
+/// How much a run may cost. A larger budget has all that a smaller one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Budget {
+    /// The worst defects only: for each push to a driver that boots machines.
+    Quick,
+    /// What a driver should pass before a release.
+    #[default]
+    Default,
+    /// Every transition that the runner can lead a driver into.
+    Exhaustive,
+}
+
+impl Budget {
+    /// The word in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Default => "default",
+            Self::Exhaustive => "exhaustive",
+        }
+    }
 }
 
 /// One table or a list of them.
@@ -117,6 +144,8 @@ pub struct Job {
     pub variables: BTreeMap<String, String>,
     /// Size of the value of one more variable, `LARGE_VALUE`, bytes; 0: there is none.
     pub large_value_bytes: usize,
+    /// Limits that the runner's administrator or the job has set, each a second shorter than the job's.
+    pub limits: Vec<Limit>,
     /// `image.name`, instead of the default.
     pub image: Option<String>,
     /// `services[].name`, instead of the default.
@@ -140,6 +169,7 @@ impl Default for Job {
             blank_in_temp_dir: false,
             variables: BTreeMap::new(),
             large_value_bytes: 0,
+            limits: Vec::new(),
             image: None,
             services: None,
         }
@@ -166,6 +196,20 @@ pub enum Timeout {
     Long,
     /// Long enough for the driver to reach the build script, which then hangs until the timeout.
     Short,
+}
+
+/// A limit that is not there unless it is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// `prepare_timeout` in the runner's settings (D7).
+    Prepare,
+    /// `get_sources_timeout` in the runner's settings (E9).
+    GetSources,
+    /// `RUNNER_SCRIPT_TIMEOUT` in the job's variables (E10).
+    Script,
+    /// `RUNNER_AFTER_SCRIPT_TIMEOUT` in the job's variables (E11).
+    AfterScript,
 }
 
 /// The environment the runner itself has, which every call inherits.
@@ -361,8 +405,14 @@ pub enum Action {
     Cancel,
     /// The job is over in GitLab.
     Abort,
+    /// The time of the call, or that of its stage, is up.
+    CallTimeout,
+    /// The time of the job is up.
+    JobTimeout,
     /// The runner gets SIGTERM.
     RunnerTerm,
+    /// The runner gets SIGTERM, and a second one at once: it ends without waiting for anything.
+    RunnerTermTwice,
     /// The runner dies.
     RunnerKill,
     /// The driver's process group gets SIGTERM.

@@ -7,9 +7,7 @@ use crate::contract::exit::ExitStatus;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::{KillSignal, SignalResult};
 use crate::contract::stage::Program;
-use crate::plan::case::{
-    Case, JobOrder, PlannedCall, Probe, ProbeEnding, Sequence, StimulusAction,
-};
+use crate::plan::case::{Case, JobOrder, PlannedCall, Probe, ProbeEnding, Sequence};
 use crate::plan::probe;
 use crate::trace::{CallIndex, CallRecord, Capture, Trace, TraceEventKind};
 
@@ -134,7 +132,7 @@ fn runner_died_during(case: &Case, trace: &Trace, index: CallIndex) -> bool {
     let dies = case.jobs.get(job).is_some_and(|job| {
         job.stimuli
             .iter()
-            .any(|stimulus| stimulus.action == StimulusAction::RunnerKill)
+            .any(|stimulus| stimulus.action.ends_runner())
     });
     dies && calls(trace)
         .rfind(|(_, call)| call.job == job)

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use driver_conformance_scenarios::contract;
+use driver_conformance_scenarios::model::Budget;
 use serde_json::json;
 
 use crate::checks::{self, Check};
@@ -78,7 +79,11 @@ fn as_text(cases: &[CaseEntry], checks: &[&'static Check]) -> String {
         let _ = writeln!(text, "cases ({})", cases.len());
         let column = width(&mut cases.iter().map(|case| case.name.len()));
         for case in cases {
-            let line = format!("  {:<column$}  {}", case.name, case.about);
+            let budget = match case.budget {
+                Budget::Default => String::new(),
+                other => format!(" [{}]", other.name()),
+            };
+            let line = format!("  {:<column$}  {}{budget}", case.name, case.about);
             let _ = writeln!(text, "{}", line.trim_end());
         }
     }
@@ -96,7 +101,7 @@ fn as_text(cases: &[CaseEntry], checks: &[&'static Check]) -> String {
 fn as_json(cases: &[CaseEntry], checks: &[&'static Check]) -> String {
     let cases: Vec<_> = cases
         .iter()
-        .map(|case| json!({ "name": case.name, "about": case.about }))
+        .map(|case| json!({ "name": case.name, "about": case.about, "budget": case.budget.name() }))
         .collect();
     let checks: Vec<_> = checks
         .iter()

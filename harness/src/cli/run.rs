@@ -1,5 +1,6 @@
 //! The default command: runs the suite on a driver.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -8,12 +9,13 @@ use std::time::SystemTime;
 use clap::{ArgAction, Args};
 use driver_conformance_reports::model::Report;
 use driver_conformance_reports::terminal;
+use driver_conformance_scenarios::model::Budget;
 
 use crate::driver::tools::shell_quoted;
 use crate::driver::{Driver, Problem};
-use crate::plan::select::{Globs, select};
+use crate::plan::select::{Globs, Selected, escaped, select};
 use crate::plan::waiver::{Names, Waivers};
-use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite, utc_date};
+use crate::suite::{CaseEntry, Interruption, RunOptions, SEED_DEFAULT, Suite, utc_date};
 
 use super::report_target::{self, OpenTarget, ReportTarget};
 use super::{DriverArguments, ExpectedError, Output, progress, signals};
@@ -34,6 +36,14 @@ pub(super) struct Arguments {
     /// Leave out what matches this glob; may be repeated
     #[arg(long, value_name = "GLOB", help_heading = "Selection")]
     skip: Vec<String>,
+
+    /// Only the cases for the worst defects: for a driver that takes its time
+    #[arg(long, conflicts_with = "exhaustive", help_heading = "Selection")]
+    quick: bool,
+
+    /// Also the cases that lead the driver into every transition there is
+    #[arg(long, help_heading = "Selection")]
+    exhaustive: bool,
 
     /// Let deviations from a SHOULD fail the run, too
     #[arg(long, help_heading = "Selection")]
@@ -156,7 +166,29 @@ fn write_reports(
     not_written.map_or(Ok(()), Err)
 }
 
+/// Drops what is beyond the budget. A case that is asked for by its name stays: it is how a finding is seen again.
+fn keep_within(budget: Budget, catalogue: &[CaseEntry], globs: &Globs, selected: &mut Selected) {
+    let stays = |case: &CaseEntry| {
+        let named = |glob: &String| *glob == case.name || *glob == escaped(&case.name);
+        case.budget <= budget || globs.only.iter().any(named)
+    };
+    let kept: BTreeSet<&str> = catalogue
+        .iter()
+        .filter(|case| stays(case))
+        .map(|case| case.name.as_str())
+        .collect();
+    selected.cases.retain(|name| kept.contains(name.as_str()));
+}
+
 impl Arguments {
+    fn budget(&self) -> Budget {
+        match (self.quick, self.exhaustive) {
+            (true, _) => Budget::Quick,
+            (_, true) => Budget::Exhaustive,
+            _ => Budget::Default,
+        }
+    }
+
     fn options(
         &self,
         driver: &Driver,
@@ -176,13 +208,15 @@ impl Arguments {
             only: or_default(&self.only, &defaults.only),
             skip: or_default(&self.skip, &defaults.skip),
         };
-        let cases: Vec<String> = suite.cases()?.into_iter().map(|case| case.name).collect();
+        let catalogue = suite.cases()?;
+        let cases: Vec<String> = catalogue.iter().map(|case| case.name.clone()).collect();
         let checks: Vec<String> = suite
             .checks()
             .iter()
             .map(|check| check.id.to_owned())
             .collect();
-        let selected = select(&globs, &cases, &checks)?;
+        let mut selected = select(&globs, &cases, &checks)?;
+        keep_within(self.budget(), &catalogue, &globs, &mut selected);
         if selected.cases.is_empty() || selected.checks.is_empty() {
             return Err(ExpectedError::NothingSelected);
         }

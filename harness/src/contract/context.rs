@@ -99,6 +99,13 @@ impl Contexts {
         self.end(id, reason);
     }
 
+    /// Lets the context's own deadline pass now, if it has one.
+    pub fn expire(&mut self, id: ContextId) {
+        if let Some((_, cause)) = self.all[id.0].deadline {
+            self.end(id, (ContextError::DeadlineExceeded, cause));
+        }
+    }
+
     /// Lets all deadlines up to `now` pass.
     pub fn advance(&mut self, now: Moment) {
         for index in 0..self.all.len() {
@@ -181,6 +188,19 @@ mod tests {
         contexts.cancel(child);
         contexts.advance(Moment::after_start(2 * SECOND));
         assert_eq!(contexts.error(child), Some(ContextError::Canceled));
+    }
+
+    #[test]
+    fn only_an_own_deadline_can_be_made_to_pass() {
+        let mut contexts = Contexts::default();
+        let root = contexts.background();
+        let plain = Cause::Plain(ContextError::DeadlineExceeded);
+        let job = contexts.child_with_timeout(root, Moment::START, SECOND, plain);
+        let stage = contexts.child(job);
+        contexts.expire(stage);
+        assert_eq!(contexts.error(stage), None);
+        contexts.expire(job);
+        assert_eq!(contexts.cause(stage), Some(plain));
     }
 
     #[test]

@@ -143,8 +143,20 @@ pub enum Event {
     Abort,
     /// The runner process got SIGTERM or SIGINT (H12); the text is Go's word, `terminated` or `interrupt`.
     Interrupt(&'static str),
+    /// A time limit is up, before its moment has come: what an hour would bring, without the hour.
+    TimeIsUp(TimeLimit),
     /// Nothing but time: a moment given by [`Emulation::next_wake`] has come.
     Wake,
+}
+
+/// How long something may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimeLimit {
+    /// The limit that is only for the calls that are running: their exec timeout (C, D, F), or that of their stage (D7, E9
+    /// to E11). Where there is none, nothing happens.
+    Call,
+    /// The job's timeout (H7).
+    Job,
 }
 
 /// What to do.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::contract::moment::Moment;
+use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::{Program, Stage};
 use crate::plan::case::{Stimulus, StimulusAction, Trigger};
 use crate::trace::{CallIndex, Marker};
@@ -124,7 +125,10 @@ fn words(stimulus: &Stimulus) -> String {
     let action = match stimulus.action {
         StimulusAction::Cancel => "the job was cancelled in GitLab",
         StimulusAction::Abort => "the job was over in GitLab",
+        StimulusAction::TimeIsUp(TimeLimit::Call) => "the time of the call or its stage was up",
+        StimulusAction::TimeIsUp(TimeLimit::Job) => "the time of the job was up",
         StimulusAction::RunnerTerm => "the runner got SIGTERM",
+        StimulusAction::RunnerTermTwice => "the runner got SIGTERM twice",
         StimulusAction::RunnerKill => "the runner was killed",
         StimulusAction::DriverTerm => "the driver got SIGTERM from outside",
         StimulusAction::DriverKill => "the driver was killed with SIGKILL",

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use driver_conformance_scenarios::model::Budget;
+
 use crate::contract::config::RunnerConfig;
 use crate::contract::exit::ExitCodes;
+use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::{Program, Stage};
 
 /// One case.
@@ -18,6 +21,8 @@ pub struct Case {
     pub jobs: Vec<CaseJob>,
     /// How the jobs of the case follow each other.
     pub order: JobOrder,
+    /// The smallest budget of a run that it is part of.
+    pub budget: Budget,
     /// Ids of the checks that may judge this case; empty: all of them.
     pub only_checks: Vec<String>,
     /// What is special about the place where it runs.
@@ -223,18 +228,29 @@ pub enum Trigger {
 }
 
 /// What a stimulus does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StimulusAction {
     /// GitLab asks for a cancel.
     Cancel,
     /// The job is over in GitLab.
     Abort,
+    /// A time limit is up, without the wait for it.
+    TimeIsUp(TimeLimit),
     /// The runner process gets SIGTERM.
     RunnerTerm,
+    /// It gets two of them: it ends at once, which for the driver is as if it died.
+    RunnerTermTwice,
     /// The runner process dies: all pipes to the driver break, nobody is signalled, no cleanup.
     RunnerKill,
     /// The driver's process group gets SIGTERM from outside; no SIGKILL follows.
     DriverTerm,
     /// The driver's process group gets SIGKILL from outside.
     DriverKill,
+}
+
+impl StimulusAction {
+    /// Whether nobody is there afterwards who would wait for the driver or clean up.
+    pub fn ends_runner(self) -> bool {
+        matches!(self, Self::RunnerTermTwice | Self::RunnerKill)
+    }
 }

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use driver_conformance_scenarios::Variant;
 use driver_conformance_scenarios::model::{
-    Action, Call, Environment, ExitCodeValues, ExitValue, Hang, Job, NamedExit, Order, Output,
-    Probe as ProbeData, Scenario, Stimulus as StimulusData, Timeout,
+    Action, Call, Environment, ExitCodeValues, ExitValue, Hang, Job, Limit, NamedExit, Order,
+    Output, Probe as ProbeData, Scenario, Stimulus as StimulusData, Timeout,
 };
 
+use crate::contract::config::RunnerConfig;
 use crate::contract::exit::ExitCodes;
+use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::{Program, Stage};
 
 use super::case::{
@@ -56,6 +58,7 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
             Order::Concurrent => JobOrder::Concurrent,
             Order::Turns => JobOrder::Turns,
         },
+        budget: scenario.budget,
         only_checks: scenario.only_checks.clone(),
         surroundings: Surroundings {
             keepsakes: scenario.surroundings.keepsakes,
@@ -88,6 +91,13 @@ fn case_job(
     }
     if job.large_value_bytes > 0 {
         variables.push(("LARGE_VALUE".to_owned(), "x".repeat(job.large_value_bytes)));
+    }
+    let job_timeout = match job.timeout {
+        Timeout::Long => defaults.calibration.job_timeout(),
+        Timeout::Short => defaults.calibration.short_job_timeout(),
+    };
+    for limit in &job.limits {
+        set_limit(*limit, job_timeout, &mut runner, &mut variables);
     }
     let probes = scenario
         .probe
@@ -124,10 +134,7 @@ fn case_job(
             )
         },
         runner,
-        job_timeout: match job.timeout {
-            Timeout::Long => defaults.calibration.job_timeout(),
-            Timeout::Short => defaults.calibration.short_job_timeout(),
-        },
+        job_timeout,
         exit_codes,
         probes,
         host_environment: match job.environment {
@@ -148,6 +155,22 @@ fn case_job(
             .unwrap_or_else(|| defaults.services.clone()),
         stimuli: stimuli.collect::<Result<_, _>>()?,
     })
+}
+
+/// Sets a limit a second short of the job's: one that is not shorter does not count (D7, E9 to E11).
+fn set_limit(
+    limit: Limit,
+    job_timeout: Duration,
+    runner: &mut RunnerConfig,
+    variables: &mut Vec<(String, String)>,
+) {
+    let value = format!("{}s", job_timeout.as_secs().saturating_sub(1));
+    match limit {
+        Limit::Prepare => runner.prepare_timeout = Some(value),
+        Limit::GetSources => runner.get_sources_timeout = Some(value),
+        Limit::Script => variables.push(("RUNNER_SCRIPT_TIMEOUT".to_owned(), value)),
+        Limit::AfterScript => variables.push(("RUNNER_AFTER_SCRIPT_TIMEOUT".to_owned(), value)),
+    }
 }
 
 fn shape(job: &Job) -> JobShape {
@@ -263,7 +286,10 @@ fn stimulus(data: &StimulusData, defaults: &CaseDefaults) -> Result<Stimulus, St
     let action = match data.action {
         Action::Cancel => StimulusAction::Cancel,
         Action::Abort => StimulusAction::Abort,
+        Action::CallTimeout => StimulusAction::TimeIsUp(TimeLimit::Call),
+        Action::JobTimeout => StimulusAction::TimeIsUp(TimeLimit::Job),
         Action::RunnerTerm => StimulusAction::RunnerTerm,
+        Action::RunnerTermTwice => StimulusAction::RunnerTermTwice,
         Action::RunnerKill => StimulusAction::RunnerKill,
         Action::DriverTerm => StimulusAction::DriverTerm,
         Action::DriverKill => StimulusAction::DriverKill,

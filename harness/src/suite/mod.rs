@@ -5,6 +5,7 @@
 
 mod case_jobs;
 mod clock;
+pub mod coverage;
 mod execution;
 mod interruption;
 mod payload;
@@ -15,6 +16,7 @@ mod single_job;
 use std::time::Duration;
 
 use driver_conformance_reports::model::{Report, Status};
+use driver_conformance_scenarios::model::Budget;
 
 use crate::checks::{self, Check};
 use crate::contract::config::RunnerConfig;
@@ -39,6 +41,8 @@ pub struct CaseEntry {
     pub name: String,
     /// One sentence: what is done to the driver and why.
     pub about: String,
+    /// The smallest budget of a run that it is part of.
+    pub budget: Budget,
 }
 
 /// What can be run and how.
@@ -183,6 +187,7 @@ impl Suite for Builtin {
             .map(|case| CaseEntry {
                 name: case.name,
                 about: case.about,
+                budget: case.budget,
             })
             .collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));

@@ -1,11 +1,14 @@
 //! From the verdict of a run to its report: the engine's types on one side, the stable model on the other.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use driver_conformance_reports::model::{
     Call, CaseOutcome, CaseResult, Category, CheckResult, DriverIdentity, ExitCode, Finding, Leak,
     LeakOrigin, Level, Report, SCHEMA, Status, Summary, Tool, Verdict,
 };
+
+use driver_conformance_scenarios::contract::{self, ClauseId};
 
 use crate::checks::{self, Check, verdict};
 use crate::contract::outcome::Outcome;
@@ -17,6 +20,7 @@ use crate::plan::select::escaped;
 use crate::plan::waiver::{Fault, Waiver};
 use crate::trace::{CallIndex, Trace};
 
+use super::coverage::{self, Coverage, Transition};
 use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
 
 /// Runner versions the engine emulates.
@@ -31,6 +35,7 @@ pub struct CaseRun {
     duration: Duration,
     calls: usize,
     outcome: Option<CaseOutcome>,
+    covered: BTreeSet<Transition>,
     leaks: Vec<Leak>,
     cut_short: bool,
 }
@@ -56,6 +61,7 @@ impl CaseRun {
             duration,
             calls: trace.map_or(0, |trace| trace.calls.len()),
             outcome: trace.and_then(|trace| case_outcome(trace)),
+            covered: trace.map_or_else(BTreeSet::new, |trace| coverage::covered(&case, trace)),
             leaks: trace.map_or_else(Vec::new, |trace| leaks(&case.name, trace)),
             case,
             cut_short: matches!(result, verdict::CaseResult::CutShort(..)),
@@ -128,6 +134,9 @@ pub fn assemble(
         .collect();
     let verdict = overall(&findings, &cases, options.strict);
     let reasons = reasons(&judged.cases);
+    let covered = runs.iter().flat_map(|run| run.covered.iter().cloned());
+    let run_cases: Vec<&Case> = runs.iter().map(|run| &run.case).collect();
+    let coverage = Coverage::of(&driver.config, &run_cases, &covered.collect());
     let notes = driver.notes.iter().map(ToString::to_string);
     Report {
         schema: SCHEMA.to_owned(),
@@ -147,12 +156,13 @@ pub fn assemble(
         strict: options.strict,
         started: utc_timestamp(started),
         duration_ms: milliseconds(duration),
-        summary: summary(&cases),
+        summary: summary(&cases, &coverage, must_clauses(&judged)),
         checks: judged.checks.iter().map(check_result).collect(),
         findings,
         cases,
+        transitions_missing: coverage.missing,
         leaks: runs.into_iter().flat_map(|run| run.leaks).collect(),
-        notes: notes.chain(reasons).collect(),
+        notes: notes.chain(reasons).chain(coverage.out_of_reach).collect(),
     }
 }
 
@@ -328,7 +338,25 @@ fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) -> Verdict 
     }
 }
 
-fn summary(cases: &[CaseResult]) -> Summary {
+/// The clauses that bind and that some check can look at, and whether one did.
+fn must_clauses(judged: &verdict::Verdict) -> impl Iterator<Item = (ClauseId, bool)> + Clone {
+    let binding = contract::all().iter();
+    let binding = binding.filter(|clause| clause.level == contract::Level::Must);
+    let checked = binding.filter(|clause| checks::of_clause(clause.id).next().is_some());
+    checked.map(|clause| {
+        let mut checks = judged.checks.iter();
+        let looked_at = checks.any(|verdict| {
+            verdict.status != verdict::Status::Skip && verdict.check.clauses.contains(&clause.id)
+        });
+        (clause.id, looked_at)
+    })
+}
+
+fn summary(
+    cases: &[CaseResult],
+    coverage: &Coverage,
+    clauses: impl Iterator<Item = (ClauseId, bool)> + Clone,
+) -> Summary {
     let count = |status: Status| cases.iter().filter(|case| case.status == status).count();
     Summary {
         cases: cases.len(),
@@ -339,8 +367,10 @@ fn summary(cases: &[CaseResult]) -> Summary {
         inconclusive: count(Status::Inconclusive),
         errors: count(Status::Error),
         calls: cases.iter().map(|case| case.calls).sum(),
-        transitions_covered: 0,
-        transitions_total: 0,
+        transitions_covered: coverage.total - coverage.missing.len(),
+        transitions_total: coverage.total,
+        must_clauses_covered: clauses.clone().filter(|(_, looked_at)| *looked_at).count(),
+        must_clauses_total: clauses.count(),
     }
 }
 

@@ -7,11 +7,13 @@ use crate::engine::directories::CaseDirectories;
 
 /// Name of a runner whose settings give none.
 const NAME: &str = "driver-conformance";
+/// Address of GitLab of a runner whose settings give none: without one, a runner uploads no artifacts.
+pub(super) const URL: &str = "https://gitlab.example.com";
 /// Token of a runner whose settings give none: no real runner is without one, and drivers build names of its first part
 /// (`CI_RUNNER_SHORT_TOKEN`).
 const TOKEN: &str = "glrt-t1_conformance0123456789";
 
-/// Fills in name and token; and, if `provide_directories`, private directories for an empty `builds_dir` and `cache_dir`.
+/// Fills in name, address and token; and, if `provide_directories`, private directories for an empty `builds_dir` and `cache_dir`.
 pub(super) fn complete(
     mut config: RunnerConfig,
     provide_directories: bool,
@@ -19,6 +21,9 @@ pub(super) fn complete(
 ) -> RunnerConfig {
     if config.name.is_empty() {
         NAME.clone_into(&mut config.name);
+    }
+    if config.url.is_empty() {
+        URL.clone_into(&mut config.url);
     }
     if config.token.is_empty() {
         TOKEN.clone_into(&mut config.token);

@@ -25,6 +25,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{calls, deviation, each, starved};
+use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::Program;
 use crate::plan::case::{Case, StimulusAction};
 use crate::trace::Trace;
@@ -37,7 +38,9 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             job.stimuli.iter().any(|stimulus| {
                 matches!(
                     stimulus.action,
-                    StimulusAction::DriverTerm | StimulusAction::DriverKill
+                    StimulusAction::TimeIsUp(TimeLimit::Call)
+                        | StimulusAction::DriverTerm
+                        | StimulusAction::DriverKill
                 )
             })
         })

@@ -63,6 +63,7 @@ impl Suite for Scripted {
         let entry = |name: &str| CaseEntry {
             name: name.to_owned(),
             about: String::new(),
+            budget: Budget::Default,
         };
         Ok(vec![entry("a/bad"), entry("a/good")])
     }
@@ -102,6 +103,7 @@ impl Suite for Scripted {
                 about: String::new(),
                 jobs: Vec::new(),
                 order: JobOrder::Sequential,
+                budget: Default::default(),
                 only_checks: Vec::new(),
                 surroundings: Surroundings::default(),
                 estimate: Duration::ZERO,

@@ -64,6 +64,11 @@ enum CallOutput {
 }
 
 impl Call {
+    /// The context it hangs on, unless it is over.
+    pub(super) fn context_while_alive(&self) -> Option<ContextId> {
+        (!matches!(self.state, CallState::Over(_))).then_some(self.context)
+    }
+
     /// When this call next needs attention.
     pub(super) fn next_wake(&self, contexts: &Contexts) -> Option<Moment> {
         match self.state {

@@ -26,7 +26,7 @@ use super::exit::ExitCodes;
 use super::job_log::{LimitedLog, LogOptions, LogWriter};
 use super::moment::Moment;
 use super::names::NameSource;
-use super::protocol::{Action, CallId, Emulation, Event};
+use super::protocol::{Action, CallId, Emulation, Event, TimeLimit};
 use super::stage::{Program, Stage};
 
 use attempt::Attempt;
@@ -231,7 +231,19 @@ impl Job {
                 }
             }
             Event::Interrupt(signal) => self.interrupt = Some(signal),
+            Event::TimeIsUp(limit) => self.time_is_up(limit),
             Event::Wake => {}
+        }
+    }
+
+    fn time_is_up(&mut self, limit: TimeLimit) {
+        match limit {
+            TimeLimit::Job => self.contexts.expire(self.context),
+            TimeLimit::Call => {
+                for context in self.calls.values().filter_map(Call::context_while_alive) {
+                    self.contexts.expire(context);
+                }
+            }
         }
     }
 }

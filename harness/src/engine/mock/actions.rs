@@ -125,6 +125,12 @@ impl Engine<'_> {
             StimulusAction::Cancel => self.deliver(job, Event::Cancel),
             StimulusAction::Abort => self.deliver(job, Event::Abort),
             StimulusAction::RunnerTerm => self.deliver(job, Event::Interrupt("terminated")),
+            StimulusAction::TimeIsUp(limit) => self.deliver(job, Event::TimeIsUp(limit)),
+            StimulusAction::RunnerTermTwice => {
+                self.deliver(job, Event::Interrupt("terminated"))?;
+                self.kill_runner(job);
+                Ok(())
+            }
             StimulusAction::RunnerKill => {
                 self.kill_runner(job);
                 Ok(())

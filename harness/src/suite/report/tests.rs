@@ -34,6 +34,7 @@ fn run(name: &str, result: verdict::CaseResult) -> (Case, verdict::CaseResult) {
             about: String::new(),
             jobs: Vec::new(),
             order: JobOrder::Sequential,
+            budget: Default::default(),
             only_checks: Vec::new(),
             surroundings: Surroundings::default(),
             estimate: Duration::ZERO,
