@@ -13,7 +13,7 @@ use crate::contract::stage::{Program, Stage};
 use crate::trace::{Abortion, CallIndex, CallRecord, Trace};
 
 use super::Calibration;
-use super::case::{Case, ProbeEnding, StimulusAction};
+use super::case::{Case, JobOrder, ProbeEnding, StimulusAction};
 use super::patience::CALL_SECONDS_MIN;
 
 /// Longest time for prepare in the nominal job: it may boot a machine. Whether a driver that asks again and again for one
@@ -129,6 +129,10 @@ fn innocent(case: &Case, trace: &Trace, index: CallIndex, call: &CallRecord) -> 
     let Some(job) = case.jobs.get(call.job) else {
         return false;
     };
+    // A driver that has room for one job alone waits while another one is alive.
+    if case.jobs.len() > 1 && case.order != JobOrder::Sequential {
+        return false;
+    }
     let waits = |ending| matches!(ending, ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm);
     let signals_drivers = job.stimuli.iter().any(|stimulus| {
         matches!(

@@ -26,7 +26,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, deviation, each, earlier, hangs, starved, term_sent, terminated,
+    calls, deviation, each, earlier, hangs, overlapping, starved, term_sent, terminated,
 };
 use crate::contract::moment::Moment;
 use crate::contract::stage::Program;
@@ -35,6 +35,10 @@ use crate::trace::{CallIndex, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    // A driver that has room for one job alone waits while another one is alive.
+    if overlapping(case) {
+        return None;
+    }
     let quiet = |job: usize| {
         let hanging = calls(trace).any(|(_, call)| call.job == job && hangs(call));
         // A script that is to hang comes with a short timeout of the job, which on a busy machine may come before it.
@@ -91,6 +95,15 @@ mod tests {
         let stage = Stage::build_script();
         scene.case.jobs[0].probes.insert(stage, hanging());
         scene.expect_silent(ID);
+    }
+
+    #[test]
+    fn a_driver_may_wait_for_another_job_to_end() {
+        Scene::with_jobs(&[12, 123], crate::plan::case::JobOrder::Turns)
+            .call(Program::Prepare, 0)
+            .call_of(1, Program::Prepare, 143)
+            .terminated()
+            .expect_silent(ID);
     }
 
     #[test]
