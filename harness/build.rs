@@ -2,6 +2,8 @@
 //! data sheet is the file's head comment. A file whose comment lacks a section, or names a clause that is not in
 //! `scenarios/contract.toml`, does not build.
 //!
+//! Writes likewise the registry of leak detectors from `src/leaks/detectors/<name>.rs`.
+//!
 //! Writes also the tests of the zoo, one for each file of `scenarios/zoo/`.
 
 use std::fmt::Write as _;
@@ -51,7 +53,27 @@ fn main() {
     );
     let target = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     fs::write(target.join("checks.rs"), text).expect("OUT_DIR is writable");
+    fs::write(target.join("detectors.rs"), detectors(&root)).expect("OUT_DIR is writable");
     fs::write(target.join("zoo.rs"), zoo_tests(&root)).expect("OUT_DIR is writable");
+}
+
+/// A module for each detector and the list of their records.
+fn detectors(root: &Path) -> String {
+    let directory = root.join("src/leaks/detectors");
+    println!("cargo::rerun-if-changed={}", directory.display());
+    let (mut modules, mut entries) = (String::new(), String::new());
+    for file in sorted(&directory)
+        .into_iter()
+        .filter(|path| has_extension(path, "rs"))
+    {
+        let (module, path) = (stem(&file), file.display().to_string());
+        writeln!(modules, "#[path = {path:?}]\nmod {module};").expect("writing to a string");
+        writeln!(entries, "    &{module}::DETECTOR,").expect("writing to a string");
+    }
+    format!(
+        "{modules}\n/// Every detector, sorted by name.\n\
+         pub(super) static ALL: &[&super::Detector] = &[\n{entries}];\n"
+    )
 }
 
 /// One test function for each animal of the zoo.

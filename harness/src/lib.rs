@@ -10,6 +10,7 @@ pub mod driver;
 pub mod engine;
 pub mod golden;
 mod hexadecimal;
+pub mod leaks;
 pub mod plan;
 pub mod process;
 pub mod suite;

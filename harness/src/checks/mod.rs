@@ -10,6 +10,7 @@
 
 mod consequences;
 pub(crate) mod evidence;
+pub(crate) mod leftovers;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod verdict;

@@ -127,6 +127,10 @@ impl From<RunError> for ExpectedError {
                     ),
                 ))
             }
+            RunError::List(failure) => Self::Usage(Problem::new(
+                failure.to_string(),
+                "correct it in [[list]] or --list, or see that what it asks is running; nothing was run",
+            )),
             RunError::Interrupted(signal) => Self::Interrupted(signal),
             RunError::Harness(message) => Self::Harness(Problem::new(
                 message,

@@ -13,6 +13,7 @@ use driver_conformance_scenarios::model::Budget;
 
 use crate::driver::tools::shell_quoted;
 use crate::driver::{Driver, Problem};
+use crate::leaks::lists::{ListCommand, preset};
 use crate::plan::select::{Globs, Selected, escaped, select};
 use crate::plan::waiver::{Names, Waivers};
 use crate::suite::{CaseEntry, Interruption, RunOptions, SEED_DEFAULT, Suite, utc_date};
@@ -56,6 +57,11 @@ pub(super) struct Arguments {
     /// How many cases to run at once; three for each processor if not given
     #[arg(long, short, value_name = "NUMBER", value_parser = jobs, help_heading = "Running")]
     jobs: Option<usize>,
+
+    /// Command that lists the objects of the driver's backend, one on each line, or the name of a preset (podman, docker,
+    /// lxc, incus, virsh, machinectl, tart, kubectl); may be repeated
+    #[arg(long = "list", value_name = "COMMAND", help_heading = "Running")]
+    lists: Vec<String>,
 
     /// Also write the report to a file (- is standard output); may be repeated
     #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_target::parse, help_heading = "Output")]
@@ -125,7 +131,8 @@ fn examine(
             "write `driver-conformance PATH`; `driver-conformance --help` shows everything else",
         )));
     };
-    let driver = arguments.driver.discover(path)?;
+    let mut driver = arguments.driver.discover(path)?;
+    driver.lists.extend(arguments.list_commands());
     for note in &driver.notes {
         output.warning(note);
     }
@@ -246,6 +253,14 @@ impl Arguments {
         })
     }
 
+    /// What `--list` names: presets, or lines for the shell.
+    fn list_commands(&self) -> impl Iterator<Item = ListCommand> {
+        let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        self.lists.iter().flat_map(move |text| {
+            preset(text).unwrap_or_else(|| vec![ListCommand::of_shell(text, text, here.clone())])
+        })
+    }
+
     /// The command without selection and output, as it can be typed again.
     fn typed(&self, driver: &Driver, seed: u64) -> String {
         let mut command = "driver-conformance ".to_owned();
@@ -256,6 +271,9 @@ impl Arguments {
         }
         if self.strict {
             command.push_str(" --strict");
+        }
+        for list in &self.lists {
+            let _ = write!(command, " --list {}", shell_quoted(list));
         }
         command
     }

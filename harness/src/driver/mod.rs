@@ -6,6 +6,7 @@
 
 mod digest;
 mod directory;
+mod list;
 mod overrides;
 mod problem;
 mod programs;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 
 use crate::contract::config::{CustomConfig, GlobalConfig, RunnerConfig};
 use crate::contract::stage::Program;
+use crate::leaks::lists::ListCommand;
 use crate::plan::waiver::Waiver;
 
 pub use overrides::{Overrides, ProgramOverride, TimeoutOverrides};
@@ -91,6 +93,8 @@ pub struct Driver {
     pub digest: String,
     /// What is odd about its configuration, but stops nothing.
     pub notes: Vec<Problem>,
+    /// Commands that list the objects of its backend.
+    pub lists: Vec<ListCommand>,
 }
 
 impl Driver {
@@ -161,6 +165,7 @@ pub fn discover(path: &Path, runner: Option<&str>, flags: &Overrides) -> Result<
         provide_directories: kind != DriverKind::ConfigToml,
         digest: String::new(),
         notes: Vec::new(),
+        lists: Vec::new(),
     };
     let absolute = absolute(path)?;
     let places = read_programs(&mut driver, &absolute, runner)?;
@@ -173,6 +178,7 @@ pub fn discover(path: &Path, runner: Option<&str>, flags: &Overrides) -> Result<
         settings.overrides.apply(&mut driver, home);
         driver.selection = settings.selection;
         driver.waivers = settings.waivers;
+        driver.lists = settings.lists;
     }
     flags.apply(&mut driver, &absolute_current_directory()?);
     programs::examine(&driver, places.as_ref())?;

@@ -189,6 +189,14 @@ impl<'document> Section<'document> {
         Ok(Some(strings))
     }
 
+    /// One string, or a list of them.
+    pub(super) fn words(&mut self, key: &'static str) -> Result<Option<Vec<String>>, Problem> {
+        match self.value(key).map(Spanned::get_ref) {
+            Some(DeValue::String(text)) => Ok(Some(vec![text.to_string()])),
+            _ => self.strings(key),
+        }
+    }
+
     /// A table with free keys and values of one kind, in the order of the file.
     fn entries<T>(
         &mut self,

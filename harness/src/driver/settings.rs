@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::contract::stage::Program;
+use crate::leaks::lists::ListCommand;
 use crate::plan::waiver::Waiver;
 
+use super::list;
 use super::overrides::{Overrides, ProgramOverride, TimeoutOverrides};
 use super::problem::{Problem, SourceFile};
 use super::section::{Document, Section};
@@ -24,6 +26,8 @@ pub struct Settings {
     pub selection: SelectionDefaults,
     /// Exceptions.
     pub waivers: Vec<Waiver>,
+    /// Commands that list the objects of the backend.
+    pub lists: Vec<ListCommand>,
 }
 
 /// Defaults for flags that are not given.
@@ -80,6 +84,10 @@ pub(super) fn read(directory: &Path) -> Result<Option<Settings>, Problem> {
     for mut waiver in root.sections("waiver")? {
         settings.waivers.push(read_waiver(&mut waiver)?);
         waiver.deny_unknown_keys()?;
+    }
+    for mut list in root.sections("list")? {
+        settings.lists.extend(list::read(&mut list, directory)?);
+        list.deny_unknown_keys()?;
     }
     root.deny_unknown_keys()?;
     Ok(Some(settings))

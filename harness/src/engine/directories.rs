@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::process::supervisor::DIRECTORY_PREFIX;
+use crate::leaks::mount_table;
+use crate::process::supervisor::{DIRECTORY_PREFIX, DIRECTORY_RANDOM};
 use crate::trace::{CallIndex, LEFT_FILES_MAX, LeftFile};
 
 /// Most entries for which the directories are walked after every call; with more, only at the end, and files are then
@@ -25,6 +26,7 @@ impl CaseDirectories {
     pub fn new_in(parent: &Path) -> io::Result<Self> {
         let root = tempfile::Builder::new()
             .prefix(DIRECTORY_PREFIX)
+            .rand_bytes(DIRECTORY_RANDOM)
             .tempdir_in(parent)?;
         let directories = Self { root };
         for path in directories.all() {
@@ -93,6 +95,15 @@ impl CaseDirectories {
     }
 }
 
+impl Drop for CaseDirectories {
+    fn drop(&mut self) {
+        // A driver that mounts a directory of the machine here and forgets it must not lose what is in it by our cleaning.
+        if mount_table::free_for_removal(self.root.path()).is_err() {
+            self.root.disable_cleanup(true);
+        }
+    }
+}
+
 /// Where private directories are best made: in TMPDIR if that is set, else in memory if programs may run there, else in
 /// the system's temporary directory. A job makes and removes some forty files and directories, which on a disk takes as
 /// long as its calls.
@@ -122,8 +133,12 @@ pub(super) fn make_private_directory(path: &Path) -> io::Result<()> {
 #[derive(Debug)]
 pub(super) struct FileWatch {
     root: PathBuf,
+    /// The file system it is on: others that are mounted below are not looked into.
+    device: Option<u64>,
     /// Not looked into: what the runner itself makes and removes, and what the case says.
     unwatched: BTreeSet<PathBuf>,
+    /// Places where something is mounted, of this file system or another: not looked into either.
+    mounts: BTreeSet<PathBuf>,
     /// What was there before the first call.
     before: BTreeSet<PathBuf>,
     /// Mode at first sight, and the call after which that was.
@@ -136,7 +151,9 @@ impl FileWatch {
     pub(super) fn begin(root: &Path, unwatched: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut watch = Self {
             root: root.to_path_buf(),
+            device: fs::metadata(root).ok().map(|metadata| metadata.dev()),
             unwatched: unwatched.into_iter().collect(),
+            mounts: BTreeSet::new(),
             before: BTreeSet::new(),
             appeared: BTreeMap::new(),
             too_many: false,
@@ -157,6 +174,11 @@ impl FileWatch {
     /// The runner removed it: if it is there later, somebody else made it, or it could not be removed.
     pub(super) fn runner_removed(&mut self, path: &Path) {
         self.unwatched.remove(path);
+    }
+
+    /// These places have something mounted on them, which is what is left there: the place goes with it.
+    pub(super) fn mounted(&mut self, points: impl IntoIterator<Item = PathBuf>) {
+        self.mounts = points.into_iter().collect();
     }
 
     /// A call has ended; `alone` if no other call of the case was running. New files are attributed to it then.
@@ -217,7 +239,7 @@ impl FileWatch {
             };
             for entry in entries.flatten() {
                 let path = entry.path();
-                if self.unwatched.contains(&path) {
+                if self.unwatched.contains(&path) || self.mounts.contains(&path) {
                     continue;
                 }
                 if found.len() >= entries_max {
@@ -226,7 +248,8 @@ impl FileWatch {
                 let Ok(metadata) = entry.metadata() else {
                     continue;
                 };
-                if metadata.is_dir() {
+                let mounted = self.device.is_some_and(|device| device != metadata.dev());
+                if metadata.is_dir() && !mounted {
                     waiting.push(path.clone());
                 }
                 found.push((path, metadata.mode()));
@@ -286,6 +309,25 @@ mod tests {
         assert!(watch.left().is_empty());
         watch.runner_removed(&attempt);
         assert_eq!(watch.left().len(), 2);
+    }
+
+    #[test]
+    fn the_random_part_is_what_tells_them_from_others() {
+        use crate::process::supervisor::is_private_directory;
+        let name = |path: &Path| {
+            path.file_name()
+                .expect("named")
+                .to_string_lossy()
+                .into_owned()
+        };
+        assert!(is_private_directory(&name(directories().root())));
+        for other in [
+            "driver-conformance-",
+            "driver-conformance-zoo-vms",
+            "driver-conformance-report",
+        ] {
+            assert!(!is_private_directory(other), "{other}");
+        }
     }
 
     #[test]

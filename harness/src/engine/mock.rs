@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
@@ -30,6 +31,8 @@ use crate::contract::exit::StartFailure;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::{CallId, CallSpec, Emulation, Event, Stream};
 use crate::contract::stage::Program;
+use crate::leaks::LeakWatch;
+use crate::leaks::lists::Lists;
 use crate::plan::case::{JobOrder, Probe, Stimulus};
 use crate::plan::hang::Watch;
 use crate::process::client::Supervised;
@@ -77,6 +80,17 @@ pub struct CaseEnvironment {
     pub survivor_grace: Duration,
     /// How long the driver may take to clean up after the harness was asked to stop ([`Abortion::Interrupted`]).
     pub interrupt_patience: Duration,
+    /// Commands that list the objects of the driver's backend.
+    pub lists: Option<BackendLists>,
+}
+
+/// The commands that list the objects of a backend, and how often a case runs them.
+#[derive(Debug, Clone)]
+pub struct BackendLists {
+    /// The commands.
+    pub lists: Arc<Lists>,
+    /// After every call, which tells the call that made an object; otherwise once, when the case is over.
+    pub every_call: bool,
 }
 
 impl CaseEnvironment {
@@ -93,6 +107,7 @@ impl CaseEnvironment {
             watch: None,
             survivor_grace: SURVIVOR_GRACE_DEFAULT,
             interrupt_patience: INTERRUPT_PATIENCE_DEFAULT,
+            lists: None,
         }
     }
 }
@@ -283,6 +298,7 @@ struct Engine<'a> {
     files: FileWatch,
     keepsakes: Keepsakes,
     secrets: SecretWatch,
+    leaks: LeakWatch,
     ticker: Ticker,
     buffer: Vec<u8>,
     trace: Trace,
@@ -320,6 +336,12 @@ impl<'a> Engine<'a> {
                 survivors_listed: false,
             });
         }
+        let root = environment.directories.root();
+        let job_ids = trace.jobs.iter().map(|job| job.job_id);
+        let mut leaks = LeakWatch::begin(root, job_ids);
+        if let Some(backend) = &environment.lists {
+            leaks.add_lists(&backend.lists, backend.every_call);
+        }
         let unwatched = environment.unwatched.iter().cloned();
         Self {
             environment,
@@ -332,9 +354,10 @@ impl<'a> Engine<'a> {
             started,
             jobs,
             turn: 0,
-            files: FileWatch::begin(environment.directories.root(), unwatched),
             keepsakes: environment.keepsakes.clone(),
             secrets: SecretWatch::new(environment.secrets.clone(), &environment.directories),
+            files: FileWatch::begin(root, unwatched),
+            leaks,
             ticker: Ticker {
                 due: started + TICK,
                 worst: Duration::ZERO,
@@ -492,6 +515,7 @@ impl<'a> Engine<'a> {
             if self.jobs[job].phase != Phase::Running {
                 continue;
             }
+            self.name_pipe_holders(job);
             let now = self.jobs[job].moment();
             if self.jobs[job]
                 .emulation

@@ -120,6 +120,17 @@ fn keep_apart(cases: &mut [Case]) {
     }
 }
 
+/// The case with job ids that no run of it had before, for its `again`-th repetition, from 1: what the run before has left
+/// under the old ids is not to be met again. Prefixes collide as before.
+pub fn repeated(case: &Case, again: u64) -> Case {
+    let mut case = case.clone();
+    for job in &mut case.jobs {
+        let digits = job.job_id.checked_ilog10().unwrap_or(0) + 1;
+        job.job_id += again * 10_u64.pow(digits);
+    }
+    case
+}
+
 /// Name of the case by which a driver is calibrated: one job with every stage, to which nothing happens.
 const CALIBRATION_CASE: &str = "job/every-stage";
 
@@ -193,6 +204,23 @@ mod tests {
                     assert_ne!(slot, other_slot, "{} {}", case.name, other.name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_repeated_case_has_new_ids_with_the_same_prefixes() {
+        let cases = load_cases(&defaults()).expect("the embedded scenarios make sense");
+        let case = cases.iter().find(|case| case.jobs.len() == 2);
+        let case = case.expect("there are cases with two jobs");
+        for again in [1, 12] {
+            let ids: Vec<_> = repeated(case, again)
+                .jobs
+                .iter()
+                .map(|job| job.job_id.to_string())
+                .collect();
+            let old = case.jobs[0].job_id.to_string();
+            assert_eq!(ids[0], format!("{again}{old}"));
+            assert!(ids[0].starts_with(&ids[1]) || ids[1].starts_with(&ids[0]));
         }
     }
 

@@ -17,6 +17,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::leaks::mount_table::free_for_removal;
+
+use super::holdings::{self, pipe_number};
 use super::kill::{Reaped, kill_descendants, reap, signal_group};
 use super::lineage::{Circumstances, Lineage};
 use super::signals::{ChildSignals, close_inherited_descriptors, ignore_stop_signals};
@@ -33,12 +36,22 @@ pub const ARGUMENT: &str = "__supervise";
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How often survivors are counted during the grace at the end.
 const GRACE_LOOK_INTERVAL: Duration = Duration::from_millis(5);
-/// How the names of all private directories begin.
+/// How the names of all private directories begin; [`DIRECTORY_RANDOM`] letters and digits follow.
 pub const DIRECTORY_PREFIX: &str = "driver-conformance-";
+/// How many random letters and digits end the name of a private directory.
+pub const DIRECTORY_RANDOM: usize = 12;
 /// How long a dying harness may take from closing its socket to being dead.
 const HARNESS_DEATH_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the harness may leave a report unread before it is taken for dead.
 const REPORT_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Whether a directory of this name is one of the harness, and not, say, a user's `driver-conformance-reports`.
+pub fn is_private_directory(name: &str) -> bool {
+    name.strip_prefix(DIRECTORY_PREFIX).is_some_and(|random| {
+        random.len() == DIRECTORY_RANDOM
+            && random.chars().all(|letter| letter.is_ascii_alphanumeric())
+    })
+}
 
 /// This very executable, for the harness to start as a supervisor: also when the file was replaced meanwhile.
 pub fn own_executable() -> PathBuf {
@@ -89,12 +102,14 @@ fn remove_if_orphaned(harness: &OwnedFd, directory: &Path) {
     if died {
         let is_ours = |parent: &&Path| {
             let name = parent.file_name().unwrap_or_default();
-            name.to_string_lossy().starts_with(DIRECTORY_PREFIX)
+            is_private_directory(&name.to_string_lossy())
         };
         // The directory of a whole run goes as well, with the cases that are between two supervisors. Nothing can be
         // told to anybody here, and another supervisor may have been quicker.
         let whole = directory.parent().filter(is_ours).unwrap_or(directory);
-        let _ = std::fs::remove_dir_all(whole);
+        if free_for_removal(whole).is_ok() {
+            let _ = std::fs::remove_dir_all(whole);
+        }
     }
 }
 
@@ -103,6 +118,8 @@ fn remove_if_orphaned(harness: &OwnedFd, directory: &Path) {
 struct Leader {
     pid: i32,
     running: bool,
+    /// The pipes of its standard output and standard error.
+    output: [u64; 2],
 }
 
 /// Whether to go on.
@@ -231,7 +248,13 @@ impl Supervisor {
         match spawn(order, standard) {
             Ok(pid) => {
                 drop((stdout, stderr));
-                self.calls.insert(call, Leader { pid, running: true });
+                let output = [pipe_number(&stdout_read), pipe_number(&stderr_read)];
+                let leader = Leader {
+                    pid,
+                    running: true,
+                    output,
+                };
+                self.calls.insert(call, leader);
                 self.leaders.insert(pid, call);
                 self.lineage.started(call, pid);
                 send(
@@ -358,10 +381,11 @@ impl Supervisor {
             .filter(|process| !process.zombie)
             .map(|process| {
                 let call = self.lineage.call_of(process.pid);
-                let group = call
-                    .and_then(|call| self.calls.get(&call))
-                    .map(|call| call.pid);
+                let leader = call.and_then(|call| self.calls.get(&call));
+                let group = leader.map(|leader| leader.pid);
+                let output = leader.map_or([0; 2], |leader| leader.output);
                 Survivor {
+                    holds: holdings::of(process.pid, &output),
                     pid: process.pid,
                     command: tree::command_line(process.pid),
                     call,
@@ -376,6 +400,7 @@ impl Supervisor {
                 command: tree::STILL_FORKING.to_owned(),
                 call: self.lineage.latest(),
                 own_group: false,
+                holds: Vec::new(),
             });
         }
         survivors

@@ -76,6 +76,8 @@ pub struct Survivor {
     pub call: Option<u32>,
     /// It is not in the process group of that call.
     pub own_group: bool,
+    /// What it holds open: sockets it listens on, the output of its call.
+    pub holds: Vec<String>,
 }
 
 /// From supervisor to harness.

@@ -4,8 +4,9 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use driver_conformance_reports::model::Report;
@@ -15,14 +16,19 @@ use crate::checks::verdict::CaseResult;
 use crate::driver::Driver;
 use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::keepsakes::Keepsakes;
-use crate::engine::mock::{CaseEnvironment, run_case};
+use crate::engine::mock::{BackendLists, CaseEnvironment, run_case};
+use crate::leaks;
+use crate::leaks::lists::Lists;
+use crate::leaks::mount_table::free_for_removal;
+use crate::plan;
 use crate::plan::case::Case;
 use crate::plan::hang::{Hang, Watch};
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
-use crate::process::supervisor::DIRECTORY_PREFIX;
+use crate::process::supervisor::{DIRECTORY_PREFIX, DIRECTORY_RANDOM};
 use crate::trace::{Abortion, Trace};
 
+use super::backend;
 use super::case_jobs::{CaseContext, job_runs, secrets};
 use super::report::{CaseRun, assemble};
 use super::{Progress, RunError, RunOptions, missing_tool_in};
@@ -42,18 +48,33 @@ const CASE_BUDGET_FACTOR: u32 = 4;
 const CASE_BUDGET_MIN: Duration = Duration::from_mins(2);
 
 /// What all cases of a run share.
-struct Run<'run> {
+pub(super) struct Run<'run> {
     driver: &'run Driver,
-    options: &'run RunOptions,
+    pub(super) options: &'run RunOptions,
     supervisor: PathBuf,
     /// Parent of the private directories of all cases; goes away with the run.
-    directory: tempfile::TempDir,
+    pub(super) directory: tempfile::TempDir,
     runner_path: String,
     interrupt: Interrupt,
     /// How long the driver's calls take when nothing is in the way.
     calibration: OnceLock<Calibration>,
     /// Programs that were seen to hang so far.
     hangs: Mutex<Vec<Hang>>,
+    /// Commands that list the objects of the backend.
+    pub(super) lists: Option<Arc<Lists>>,
+    /// What the nominal job left in their lists, with a look after each call.
+    pub(super) nominal_listed: OnceLock<Trace>,
+    /// How many cases have been repeated.
+    repetitions: AtomicU64,
+}
+
+/// What a case that is run shares the machine with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Other cases, perhaps.
+    Others,
+    /// Nothing, so that every call is followed by a look at the lists of the backend.
+    None,
 }
 
 /// A nominal job that hangs, which thereby stands for its case.
@@ -72,6 +93,8 @@ pub(super) fn run(
     let started = (SystemTime::now(), Instant::now());
     let run = Run::new(driver, options)?;
     let nominal = run.calibrate(progress)?;
+    let mut remarks = leaks::not_watched();
+    remarks.extend(run.remarks_on_lists());
     let mut cases = run.cases()?;
     cases.retain(|case| options.cases.contains(&case.name));
     if let Some(nominal) = &nominal {
@@ -84,6 +107,9 @@ pub(super) fn run(
     }
     let mut results = run.all(cases, progress);
     run.again_alone(&mut results, progress);
+    run.follow_suspicions(&mut results, progress);
+    run.settle_lists(&mut results, progress);
+    remarks.extend(run.list_failure());
     // Where nothing else needs the call that hangs, a nominal job that is not selected is not reported.
     let wanted = |nominal: &CaseRun| {
         options.cases.contains(&nominal.case.name) || results.iter().any(CaseRun::was_cut_short)
@@ -100,14 +126,24 @@ pub(super) fn run(
         &checks,
         results,
         (started.0, started.1.elapsed()),
+        remarks,
     ))
 }
 
-fn selected_checks(options: &RunOptions) -> Vec<&'static crate::checks::Check> {
+pub(super) fn selected_checks(options: &RunOptions) -> Vec<&'static crate::checks::Check> {
     let all = crate::checks::all().iter();
     all.copied()
         .filter(|check| options.checks.iter().any(|id| id == check.id))
         .collect()
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        // What a case could not unmount must not be emptied with the directory of the run.
+        if free_for_removal(self.directory.path()).is_err() {
+            self.directory.disable_cleanup(true);
+        }
+    }
 }
 
 impl<'run> Run<'run> {
@@ -116,6 +152,7 @@ impl<'run> Run<'run> {
             |what: &str, error: std::io::Error| RunError::Harness(format!("{what}: {error}"));
         let directory = tempfile::Builder::new()
             .prefix(DIRECTORY_PREFIX)
+            .rand_bytes(DIRECTORY_RANDOM)
             .tempdir_in(best_parent())
             .map_err(|error| failed("no temporary directory can be made", error))?;
         let interrupt = Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;
@@ -130,6 +167,12 @@ impl<'run> Run<'run> {
             interrupt,
             calibration: OnceLock::new(),
             hangs: Mutex::default(),
+            lists: match driver.lists.as_slice() {
+                [] => None,
+                commands => Some(Arc::new(Lists::begin(commands.to_vec())?)),
+            },
+            nominal_listed: OnceLock::new(),
+            repetitions: AtomicU64::new(0),
         })
     }
 
@@ -155,10 +198,12 @@ impl<'run> Run<'run> {
     fn calibrate(&self, progress: &mut dyn Progress) -> Result<Option<HangingNominal>, RunError> {
         let case = calibration_case(&self.defaults(Calibration::default()))
             .map_err(|error| RunError::Harness(error.to_string()))?;
+        // What it leaves must not be met, or passed over as old, when the case itself is run.
+        let case = self.repeated(&case);
         let started = Instant::now();
         let custom = self.driver.config.custom.clone().unwrap_or_default();
         let watch = Some(Watch::nominal(&custom));
-        let result = guarded(|| self.run_watched(&case, CALIBRATION_BUDGET, watch));
+        let result = guarded(|| self.run_watched(&case, CALIBRATION_BUDGET, watch, Company::None));
         if let Some(signal) = self.options.interruption.signal() {
             return Err(RunError::Interrupted(signal));
         }
@@ -173,6 +218,11 @@ impl<'run> Run<'run> {
         }
         let hangs = Hang::shown_by(&case, trace);
         // Measured on the part that came to its end.
+        let listed = Trace {
+            listed: trace.listed.clone(),
+            ..backend::bare(trace)
+        };
+        let _only_once = self.nominal_listed.set(listed);
         let _only_once = self.calibration.set(Calibration::measured(trace));
         if trace.aborted.is_none() {
             return Ok(None);
@@ -226,7 +276,7 @@ impl<'run> Run<'run> {
         let mut results = Vec::with_capacity(count);
         std::thread::scope(|scope| {
             let (sender, receiver) = channel();
-            for _ in 0..self.options.jobs.max(1).min(count.max(1)) {
+            for _ in 0..self.at_once().min(count.max(1)) {
                 let sender = sender.clone();
                 let queue = &queue;
                 scope.spawn(move || self.work(queue, &sender));
@@ -255,8 +305,7 @@ impl<'run> Run<'run> {
 
     fn timed(&self, case: Case) -> CaseRun {
         let started = Instant::now();
-        let budget = CASE_BUDGET_MIN.max(case.estimate * CASE_BUDGET_FACTOR);
-        let result = guarded(|| self.run_case(&case, budget));
+        let result = self.result(&case, Company::Others);
         CaseRun::judge(
             case,
             &result,
@@ -264,6 +313,26 @@ impl<'run> Run<'run> {
             &selected_checks(self.options),
             self.options,
         )
+    }
+
+    pub(super) fn result(&self, case: &Case, company: Company) -> CaseResult {
+        let budget = CASE_BUDGET_MIN.max(case.estimate * CASE_BUDGET_FACTOR);
+        guarded(|| self.run_case(case, budget, company))
+    }
+
+    /// How many cases run beside each other. If the objects in the user's lists do not say whose they are, one.
+    fn at_once(&self) -> usize {
+        let lists = self.lists.as_ref();
+        if lists.is_some_and(|lists| lists.has_anonymous()) {
+            1
+        } else {
+            self.options.jobs.max(1)
+        }
+    }
+
+    /// The case once more, with new job ids.
+    pub(super) fn repeated(&self, case: &Case) -> Case {
+        plan::repeated(case, self.repetitions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Cases that could not be judged on the busy machine are run once more, one at a time.
@@ -279,16 +348,16 @@ impl<'run> Run<'run> {
             doubtful.len()
         ));
         for index in doubtful {
-            results[index] = self.timed(results[index].case.clone());
+            results[index] = self.timed(self.repeated(&results[index].case));
         }
     }
 
     /// Runs a case; where it comes to a call that is known to hang, it ends there.
-    fn run_case(&self, case: &Case, budget: Duration) -> CaseResult {
+    fn run_case(&self, case: &Case, budget: Duration, company: Company) -> CaseResult {
         let known = self.known_hangs();
         let calibration = self.calibration.get().copied().unwrap_or_default();
         let watch = Watch::for_known(&known, &calibration);
-        let result = self.run_watched(case, budget, watch);
+        let result = self.run_watched(case, budget, watch, company);
         let CaseResult::Done(trace) = result else {
             return result;
         };
@@ -307,8 +376,14 @@ impl<'run> Run<'run> {
         CaseResult::CutShort(Box::new(trace.before(call)), reason)
     }
 
-    fn run_watched(&self, case: &Case, budget: Duration, watch: Option<Watch>) -> CaseResult {
-        match self.try_case(case, budget, watch) {
+    fn run_watched(
+        &self,
+        case: &Case,
+        budget: Duration,
+        watch: Option<Watch>,
+        company: Company,
+    ) -> CaseResult {
+        match self.try_case(case, budget, watch, company) {
             Ok(trace) => match &trace.aborted {
                 Some(abortion @ Abortion::SupervisorDied { .. }) => {
                     CaseResult::Failed(abortion.to_string())
@@ -324,6 +399,7 @@ impl<'run> Run<'run> {
         case: &Case,
         budget: Duration,
         watch: Option<Watch>,
+        company: Company,
     ) -> Result<Trace, String> {
         let no_directories =
             |error: std::io::Error| format!("no private directories for the case: {error}");
@@ -346,6 +422,10 @@ impl<'run> Run<'run> {
             runner_path: self.runner_path.clone(),
             budget,
             watch,
+            lists: self.lists.as_ref().map(|lists| BackendLists {
+                lists: Arc::clone(lists),
+                every_call: company == Company::None,
+            }),
             ..CaseEnvironment::new(Path::new(&self.supervisor), directories)
         };
         run_case(&environment, jobs, case.order, &self.interrupt).map_err(|error| error.to_string())

@@ -3,15 +3,18 @@
 //! The command line knows only this module: [`Suite`] is what it needs, [`Progress`] is what it is told meanwhile. So the
 //! command line can be tested without an engine, and an engine can be used without a command line.
 
+mod backend;
 mod case_jobs;
 mod clock;
 pub mod coverage;
 mod execution;
+mod follow_up;
 mod interruption;
 mod payload;
 pub mod report;
 mod runner_settings;
 mod single_job;
+mod suspicions;
 
 use std::time::Duration;
 
@@ -23,6 +26,7 @@ use crate::contract::config::RunnerConfig;
 use crate::contract::stage::{Program, Stage};
 use crate::driver::Driver;
 use crate::driver::tools::{MissingTool, find_in_path, missing_tool};
+use crate::leaks::lists::ListFailure;
 use crate::plan::waiver::Waivers;
 use crate::plan::{Calibration, CaseDefaults, load_cases};
 use crate::trace::Trace;
@@ -97,6 +101,9 @@ pub enum RunError {
         /// The tool, and the line that says so.
         tool: MissingTool,
     },
+    /// A command that lists the objects of the backend does not work.
+    #[error(transparent)]
+    List(#[from] ListFailure),
     /// The user stopped the run; everything that was started is gone.
     #[error("interrupted by {}", .0.name())]
     Interrupted(InterruptSignal),

@@ -18,10 +18,11 @@ use crate::driver::tools::shell_quoted;
 use crate::plan::case::Case;
 use crate::plan::select::escaped;
 use crate::plan::waiver::{Fault, Waiver};
-use crate::trace::{CallIndex, Trace};
+use crate::trace::{CallIndex, LeakCategory, SurvivingProcess, Trace};
 
 use super::coverage::{self, Coverage, Transition};
 use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
+use super::{backend, suspicions};
 
 /// Runner versions the engine emulates.
 pub const PROFILE: &str = "19.4";
@@ -38,6 +39,10 @@ pub struct CaseRun {
     covered: BTreeSet<Transition>,
     leaks: Vec<Leak>,
     cut_short: bool,
+    /// It left something that is tied to nobody, and its jobs may each have made it.
+    pub(super) suspicious: bool,
+    /// What it left in the lists of a backend, with what is needed to judge it when the run is over.
+    pub(super) listed: Option<Box<Trace>>,
 }
 
 impl CaseRun {
@@ -63,9 +68,50 @@ impl CaseRun {
             outcome: trace.and_then(|trace| case_outcome(trace)),
             covered: trace.map_or_else(BTreeSet::new, |trace| coverage::covered(&case, trace)),
             leaks: trace.map_or_else(Vec::new, |trace| leaks(&case.name, trace)),
+            suspicious: trace.is_some_and(|trace| suspicions::is_worth_a_look(trace)),
+            listed: trace.filter(|trace| !trace.listed.is_empty()).map(|trace| {
+                Box::new(Trace {
+                    listed: trace.listed.clone(),
+                    ..backend::bare(trace)
+                })
+            }),
             case,
             cut_short: matches!(result, verdict::CaseResult::CutShort(..)),
         }
+    }
+
+    /// Judges what the case left in the lists of a backend, now that it is known what stays. `trace` holds nothing else.
+    pub(super) fn judge_listed(
+        &mut self,
+        trace: Trace,
+        checks: &[&'static Check],
+        options: &RunOptions,
+    ) {
+        self.leaks.extend(leaks(&self.case.name, &trace));
+        let categories: Vec<&str> = trace
+            .leaks
+            .iter()
+            .map(|leak| leak_category(leak.category).name())
+            .collect();
+        let of_leaks = checks.iter().copied();
+        let of_leaks: Vec<&'static Check> = of_leaks
+            .filter(|check| categories.contains(&check.category.name()))
+            .collect();
+        let result = verdict::CaseResult::Done(Box::new(trace));
+        let late = verdict::judge(&[(&self.case, &result)], &of_leaks, &options.waivers);
+        let judged = &mut self.judged;
+        for late in late.checks {
+            let same = |known: &&mut verdict::CheckVerdict| known.check.id == late.check.id;
+            if let Some(known) = judged.checks.iter_mut().find(same) {
+                known.status = known.status.max(late.status);
+                known.cases = known.cases.max(late.cases);
+            }
+        }
+        for (known, late) in judged.cases.iter_mut().zip(&late.cases) {
+            known.status = known.status.max(late.status);
+        }
+        judged.findings.extend(late.findings);
+        judged.waivers_used.extend(late.waivers_used);
     }
 
     /// Whether the machine was too busy to judge it.
@@ -106,13 +152,15 @@ impl CaseRun {
     }
 }
 
-/// Makes the report of a run. `started` and `duration` are those of the whole run; `runs` may be in any order.
+/// Makes the report of a run. `started` and `duration` are those of the whole run; `runs` may be in any order; `remarks`
+/// become notes.
 pub fn assemble(
     driver: &Driver,
     options: &RunOptions,
     checks: &[&'static Check],
     mut runs: Vec<CaseRun>,
     (started, duration): (SystemTime, Duration),
+    remarks: Vec<String>,
 ) -> Report {
     // The same order in every run, however the cases were spread over workers.
     runs.sort_by(|a, b| a.case.name.cmp(&b.case.name));
@@ -162,7 +210,11 @@ pub fn assemble(
         cases,
         transitions_missing: coverage.missing,
         leaks: runs.into_iter().flat_map(|run| run.leaks).collect(),
-        notes: notes.chain(reasons).chain(coverage.out_of_reach).collect(),
+        notes: notes
+            .chain(remarks)
+            .chain(reasons)
+            .chain(coverage.out_of_reach)
+            .collect(),
     }
 }
 
@@ -384,7 +436,7 @@ fn leaks(case: &str, trace: &Trace) -> Vec<Leak> {
     };
     let processes = trace.surviving_processes.iter().map(|process| Leak {
         category: Category::LeakProcess,
-        what: process.command.clone(),
+        what: with_holdings(trace, process),
         made_by: origin(process.made_by),
         case: case.to_owned(),
     });
@@ -394,7 +446,37 @@ fn leaks(case: &str, trace: &Trace) -> Vec<Leak> {
         made_by: origin(file.made_by),
         case: case.to_owned(),
     });
-    processes.chain(files).collect()
+    let others = trace.leaks.iter().map(|leak| Leak {
+        category: leak_category(leak.category),
+        what: leak.what.clone(),
+        made_by: origin(leak.made_by),
+        case: case.to_owned(),
+    });
+    processes.chain(files).chain(others).collect()
+}
+
+/// A process with what it held open.
+fn with_holdings(trace: &Trace, process: &SurvivingProcess) -> String {
+    let held = trace.holdings.iter();
+    let held: Vec<&str> = held
+        .filter(|holding| holding.pid == process.pid)
+        .map(|holding| holding.what.as_str())
+        .collect();
+    if held.is_empty() {
+        process.command.clone()
+    } else {
+        format!("{} ({})", process.command, held.join(", "))
+    }
+}
+
+fn leak_category(category: LeakCategory) -> Category {
+    match category {
+        LeakCategory::Process => Category::LeakProcess,
+        LeakCategory::File => Category::LeakFile,
+        LeakCategory::Mount => Category::LeakMount,
+        LeakCategory::Network => Category::LeakNetwork,
+        LeakCategory::Backend => Category::LeakBackend,
+    }
 }
 
 /// How the first job of the case that has an outcome ended.

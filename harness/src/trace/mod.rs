@@ -54,6 +54,18 @@ pub struct Trace {
     pub secret_arguments: Vec<SecretArgument>,
     /// Files of others that are not as they were, where the case has some.
     pub touched_keepsakes: Vec<TouchedKeepsake>,
+    /// Everything else that the driver left on the machine, and that is tied to this case.
+    pub leaks: Vec<Leak>,
+    /// What appeared on the machine while the case ran, is still there, and is tied to nobody: a reason to look again
+    /// when nothing else runs, never to accuse.
+    pub suspicions: Vec<Leak>,
+    /// What appeared in the user's lists of backend objects and was still there at the end. Judged when the whole run is
+    /// over, since backends delete late; without evidence it is a suspicion.
+    pub listed: Vec<Leak>,
+    /// What the processes found alive at the end held open beside their memory.
+    pub holdings: Vec<Holding>,
+    /// Processes that held the output of a call after its leader had exited.
+    pub pipe_holders: Vec<PipeHolder>,
     /// Longest delay between a due wake-up of the harness and its real one, or between the wish to start a program and its
     /// start: how starved the machine was.
     pub scheduling_delay_max: Duration,
@@ -91,6 +103,11 @@ impl Trace {
             .retain(|file| !file.left && earlier(file.made_by));
         self.secret_arguments.retain(|seen| earlier(seen.made_by));
         self.touched_keepsakes.retain(|file| earlier(file.made_by));
+        self.leaks.clear();
+        self.suspicions.clear();
+        self.listed.clear();
+        self.holdings.clear();
+        self.pipe_holders.retain(|holder| holder.call.0 < count);
         for job in &mut self.jobs {
             job.outcome = None;
             job.job_log.clear();
@@ -350,6 +367,73 @@ pub struct TouchedKeepsake {
     pub gone: bool,
     /// The call after which this was first seen, if it was the only one that ran.
     pub made_by: Option<CallIndex>,
+}
+
+/// Something that outlived its case and is neither a process of the case nor a file in its directories.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leak {
+    /// Name of the detector that found it.
+    pub detector: &'static str,
+    /// What sort of thing it is.
+    pub category: LeakCategory,
+    /// The same for all things of its kind: `network namespace`.
+    pub kind: &'static str,
+    /// The thing itself, for people.
+    pub what: String,
+    /// That of no other thing its detector finds while it is there.
+    pub identity: String,
+    /// The call during which it appeared, if known.
+    pub made_by: Option<CallIndex>,
+    /// What ties it to the case; `None` for a suspicion.
+    pub evidence: Option<Evidence>,
+}
+
+/// Which category of findings a leak belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LeakCategory {
+    /// `leak-process`
+    Process,
+    /// `leak-file`
+    File,
+    /// `leak-mount`
+    Mount,
+    /// `leak-network`
+    Network,
+    /// `leak-backend`
+    Backend,
+}
+
+/// What ties a thing on the machine to a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// The id of this job of the case is in its name.
+    NamesJob(usize),
+    /// It lies in, or refers to, a private directory of the case.
+    InsideCase,
+    /// The kernel names the program of this call as its maker.
+    Maker(CallIndex),
+    /// Each time this case ran alone, this call made one, and without the driver none appeared.
+    AloneAgain(CallIndex),
+}
+
+/// A process that held the output of a call after its leader had exited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipeHolder {
+    /// The call.
+    pub call: CallIndex,
+    /// The process.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+}
+
+/// Something that a process found alive at the end held open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The process, one of [`Trace::surviving_processes`].
+    pub pid: u32,
+    /// What it did with what: `listens on 127.0.0.1:80`.
+    pub what: String,
 }
 
 #[cfg(test)]

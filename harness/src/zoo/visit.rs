@@ -85,7 +85,12 @@ impl Keeper {
             return Visit::LeftOut { reason };
         }
         let started = Instant::now();
-        match self.try_visit(animal) {
+        let visited = self.try_visit(animal);
+        if let Some(tidy) = animal.tidy.as_deref().filter(|tidy| !works(tidy)) {
+            let reason = format!("what it leaves cannot be taken away: `{tidy}` failed");
+            return Visit::Failed { reason };
+        }
+        match visited {
             Ok(report) => Visit::Seen {
                 report: Box::new(report),
                 duration: started.elapsed(),

@@ -42,10 +42,35 @@ struct Document {
     #[serde(default)]
     classes: Vec<Spanned<String>>,
     #[serde(default)]
+    file: Vec<FileEntry>,
+    tidy: Option<String>,
+    #[serde(default)]
     edit: Vec<Spanned<EditEntry>>,
     #[serde(default)]
     finding: Vec<ExpectedFinding>,
     survives: Option<String>,
+}
+
+/// A `[[file]]` that the base does not have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileEntry {
+    path: String,
+    text: String,
+    #[serde(default)]
+    executable: bool,
+}
+
+impl FileEntry {
+    fn driver_file(&self) -> DriverFile {
+        DriverFile {
+            path: self.path.clone(),
+            content: Content::Text {
+                text: self.text.clone(),
+                executable: self.executable,
+            },
+        }
+    }
 }
 
 /// An `[[edit]]`.
@@ -102,6 +127,7 @@ impl AnimalFile<'_> {
         let is_broken = !document.edit.is_empty()
             || !document.finding.is_empty()
             || !document.classes.is_empty()
+            || !document.file.is_empty()
             || document.survives.is_some();
         if is_broken {
             return Err(self.error(
@@ -136,6 +162,7 @@ impl AnimalFile<'_> {
             return Err(self.error(1, "nothing is broken", "add an [[edit]]"));
         }
         tell(&document.about, &base.name, &edits, &mut files);
+        files.extend(document.file.iter().map(FileEntry::driver_file));
         let flaw = Flaw {
             base: base.name.clone(),
             classes: self.classes()?,
@@ -160,6 +187,7 @@ impl AnimalFile<'_> {
             program,
             needs: self.document.needs.clone(),
             cases: self.document.cases.clone(),
+            tidy: self.document.tidy.clone(),
             flaw,
             files,
         }

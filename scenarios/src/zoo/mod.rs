@@ -19,6 +19,9 @@
 //! stage = "build_script"
 //! ```
 //!
+//! A flaw may need a file that its base does not have (`[[file]]` with `path`, `text`, `executable`). One that leaves things
+//! on the machine says by which shell command they are taken away after a visit (`tidy`).
+//!
 //! Applying the edits is pure; [`Animal::write`] puts the result into a directory.
 
 mod classes;
@@ -102,6 +105,8 @@ pub struct Animal {
     pub needs: Vec<String>,
     /// Globs of the cases that show its flaw, for a quick visit; empty: all.
     pub cases: Vec<String>,
+    /// The shell command that takes away what it leaves on the machine outside its directories.
+    pub tidy: Option<String>,
     /// The flaw; a good animal has none.
     pub flaw: Option<Flaw>,
     /// Its files, edits applied.

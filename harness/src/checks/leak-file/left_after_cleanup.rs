@@ -23,10 +23,10 @@
 //!
 //! Should: F6, E13, E3.
 
-use crate::checks::Deviation;
 use crate::checks::evidence::{calls, cleaned_up_after, events_of, killed_outright, names_number};
+use crate::checks::{Deviation, leftovers};
 use crate::plan::case::Case;
-use crate::trace::{CallIndex, LeftFile, Trace};
+use crate::trace::{CallIndex, LeakCategory, Trace};
 
 use std::path::Path;
 
@@ -39,29 +39,35 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     if cleaned.is_empty() {
         return None;
     }
-    let left: Vec<(CallIndex, &LeftFile)> = trace
+    let private = trace
         .left_files
         .iter()
-        .filter_map(|file| Some((file.made_by?, file)))
-        .filter(|(index, file)| {
-            cleaned.contains(index) && !for_keeps(case, trace, *index, &file.path)
-        })
-        .filter(|(index, file)| of_one_job(case, trace, *index, &file.path) || grows(trace, *index))
-        .collect();
-    let mut makers: Vec<CallIndex> = left.iter().map(|(index, _)| *index).collect();
+        .filter_map(|file| Some((file.made_by?, file.path.as_path())))
+        .filter(|(index, path)| of_one_job(case, trace, *index, path) || grows(trace, *index))
+        .filter(|(index, path)| cleaned.contains(index) && !for_keeps(case, trace, *index, path))
+        .map(|(index, path)| (Some(index), path));
+    // In places that others use as well, only what names the job is known to be its own.
+    let shared = leftovers::of_one_job(trace, LeakCategory::File)
+        .map(|leak| (leak.made_by, Path::new(&leak.what)))
+        .filter(|(index, path)| !for_keeps(case, trace, index.unwrap_or(CallIndex(0)), path));
+    let left: Vec<(Option<CallIndex>, &Path)> = private.chain(shared).collect();
+    let mut makers: Vec<Option<CallIndex>> = left.iter().map(|(index, _)| *index).collect();
+    makers.sort();
     makers.dedup();
     let found = makers.into_iter().map(|index| {
         let paths: Vec<String> = left
             .iter()
             .filter(|(maker, _)| *maker == index)
-            .map(|(_, file)| file.path.display().to_string())
+            .map(|(_, path)| path.display().to_string())
             .collect();
         Deviation {
-            call: Some(index),
+            call: index,
             message: "left files of a job behind".to_owned(),
             expected: vec!["nothing that belongs to one job alone".to_owned()],
             actual: paths.join(", "),
-            evidence: events_of(trace, index),
+            evidence: index.map_or((0, trace.events.len().saturating_sub(1)), |index| {
+                events_of(trace, index)
+            }),
             inconclusive: false,
         }
     });
@@ -121,6 +127,7 @@ mod tests {
     use crate::checks::testing::Scene;
     use crate::contract::stage::Program;
     use crate::plan::case::JobOrder;
+    use crate::trace::{Evidence, Leak, LeftFile};
 
     const ID: &str = "leak-file/left-after-cleanup";
 
@@ -149,6 +156,23 @@ mod tests {
     fn a_file_named_for_the_job_is_found() {
         scene(&[(0, "/tmp/box-12/script"), (0, "/tmp/box-12/env")]).expect(ID, 1);
         scene(&[(0, "/tmp/box-112/a12b/script")]).expect_clean(ID);
+    }
+
+    #[test]
+    fn a_file_in_a_shared_place_is_found() {
+        let mut scene = scene(&[]);
+        scene.trace.leaks.push(Leak {
+            detector: "shared-files",
+            category: LeakCategory::File,
+            kind: "file",
+            what: "/var/lib/boxes/vm12.img".to_owned(),
+            identity: "/var/lib/boxes/vm12.img".to_owned(),
+            made_by: Some(CallIndex(0)),
+            evidence: Some(Evidence::NamesJob(0)),
+        });
+        scene.expect(ID, 1);
+        scene.trace.leaks[0].what = "/var/lib/boxes/vm12.log".to_owned();
+        scene.expect_clean(ID);
     }
 
     #[test]

@@ -49,7 +49,10 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             .filter(|process| {
                 names_job(case, trace, index, &process.command) || grows(trace, index)
             })
-            .map(|process| format!("process {}: {}", process.pid, process.command))
+            .map(|process| {
+                let holds = holdings(trace, process.pid);
+                format!("process {}: {}{holds}", process.pid, process.command)
+            })
             .collect();
         let message = "started a process that is still alive after cleanup";
         (!alive.is_empty()).then(|| {
@@ -60,6 +63,17 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             found
         })
     })
+}
+
+/// What a process holds open, in brackets.
+fn holdings(trace: &Trace, pid: u32) -> String {
+    let held = trace.holdings.iter().filter(|holding| holding.pid == pid);
+    let held: Vec<&str> = held.map(|holding| holding.what.as_str()).collect();
+    if held.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", held.join(", "))
+    }
 }
 
 /// The command line holds the id of the job.
@@ -118,6 +132,20 @@ mod tests {
     #[test]
     fn a_process_named_for_the_job_is_found() {
         scene(&[(0, "monitor --box job-12")]).expect(ID, 1);
+    }
+
+    #[test]
+    fn what_it_holds_is_told() {
+        let mut scene = scene(&[(0, "monitor --box job-12")]);
+        scene.trace.holdings.push(crate::trace::Holding {
+            pid: 7,
+            what: "listens on TCP port 80".to_owned(),
+        });
+        let found = scene.findings(ID).expect("there is a cleanup");
+        assert_eq!(
+            found[0].actual,
+            "process 7: monitor --box job-12 (listens on TCP port 80)"
+        );
     }
 
     #[test]

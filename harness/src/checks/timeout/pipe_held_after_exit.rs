@@ -29,7 +29,7 @@ use crate::checks::evidence::{
     undisturbed_pipes,
 };
 use crate::plan::case::{Case, ProbeEnding};
-use crate::trace::{CallRecord, Trace};
+use crate::trace::{CallIndex, CallRecord, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
@@ -55,8 +55,9 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         let excused = deaf && call.abandoned.is_none();
         let message = "exited while another process held its output open";
         let actual = format!(
-            "a pipe was open for {:.1} s after the exit",
-            held.as_secs_f64()
+            "a pipe was open for {:.1} s after the exit{}",
+            held.as_secs_f64(),
+            holders(trace, index)
         );
         (held > HELD && !excused).then(|| {
             let mut found = deviation(
@@ -70,6 +71,20 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             found
         })
     })
+}
+
+/// The processes that were seen to hold it.
+fn holders(trace: &Trace, index: CallIndex) -> String {
+    let holders = trace.pipe_holders.iter();
+    let holders: Vec<String> = holders
+        .filter(|holder| holder.call == index)
+        .map(|holder| format!("process {} ({})", holder.pid, holder.command))
+        .collect();
+    if holders.is_empty() {
+        String::new()
+    } else {
+        format!(", held by {}", holders.join(", "))
+    }
 }
 
 /// SIGKILL ended the leader, which then could not see to anything any more.

@@ -114,7 +114,14 @@ impl Suite for Scripted {
             runs.push(run);
         }
         let times = (SystemTime::UNIX_EPOCH, Duration::ZERO);
-        Ok(assemble(driver, options, self.checks(), runs, times))
+        Ok(assemble(
+            driver,
+            options,
+            self.checks(),
+            runs,
+            times,
+            Vec::new(),
+        ))
     }
 }
 

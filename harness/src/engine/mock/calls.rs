@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Engine, EngineError, Phase, files};
 use crate::contract::exit::{ExitCodeFile, ExitStatus, StartFailure};
 use crate::contract::protocol::{CallId, CallSpec, Event, KillSignal, SignalResult, Stream};
 use crate::contract::stage::{Program, Stage};
+use crate::leaks::EndedCall;
 use crate::process::client::{Launch, Report, kill_group};
+use crate::process::holders_of_pipe;
 use crate::trace::marker::MarkerScanner;
 use crate::trace::{
-    Abortion, CAPTURE_BYTES_MAX, CallIndex, CallRecord, Capture, MARKERS_MAX, Marker,
+    Abortion, CAPTURE_BYTES_MAX, CallIndex, CallRecord, Capture, MARKERS_MAX, Marker, PipeHolder,
     TraceEventKind,
 };
 
@@ -49,6 +52,8 @@ pub(super) struct Call {
     pub(super) abandoned: bool,
     /// Ended, or never started.
     over: bool,
+    /// Who holds its pipes was asked.
+    holders_named: bool,
     askers: VecDeque<Asker>,
 }
 
@@ -67,6 +72,7 @@ impl Call {
             read_exit_code_file_on: spec.read_exit_code_file_on,
             abandoned: false,
             over: false,
+            holders_named: false,
             askers: VecDeque::new(),
         }
     }
@@ -104,6 +110,9 @@ impl Call {
     }
 }
 
+/// How long after the exit of its leader a pipe is open before it is looked for who holds it. Last words take less.
+const HOLDERS_AFTER: Duration = Duration::from_millis(500);
+
 /// All pipes that are still open.
 pub(super) fn open_pipes(
     calls: &BTreeMap<CallIndex, Call>,
@@ -138,6 +147,7 @@ impl Engine<'_> {
         record.exit_code_file_before =
             files::kept(&files::read_exit_code_file(&spec.exit_code_file));
         self.trace.calls.push(record);
+        self.leaks.call_starts(index, job);
         let written = spec.script.as_ref().map_or(Ok(()), files::write_script);
         let started = match written {
             Err(error) => Err(StartFailure::Files(error)),
@@ -290,6 +300,34 @@ impl Engine<'_> {
         self.end_if_complete(job, index)
     }
 
+    /// Names the processes that hold a pipe of a call whose leader has exited a while ago, once for each call.
+    pub(super) fn name_pipe_holders(&mut self, job: usize) {
+        let now = self.now();
+        let state = &mut self.jobs[job];
+        let Some(supervisor) = &state.supervisor else {
+            return;
+        };
+        for (index, call) in &mut state.calls {
+            if call.over || call.holders_named || call.exit.is_none() {
+                continue;
+            }
+            let exit = self.trace.calls[index.0].leader_exit;
+            if exit.is_none_or(|(exit, _)| now.since(exit) < HOLDERS_AFTER) {
+                continue;
+            }
+            call.holders_named = true;
+            let pipe = call.stdout.as_ref().or(call.stderr.as_ref());
+            let Some(pipe) = pipe else { continue };
+            let holders = holders_of_pipe(supervisor.pid(), &pipe.descriptor);
+            let holders = holders.into_iter().map(|(pid, command)| PipeHolder {
+                call: *index,
+                pid,
+                command,
+            });
+            self.trace.pipe_holders.extend(holders);
+        }
+    }
+
     /// Reads one piece of a pipe, so that a flood on one does not keep the others waiting.
     pub(super) fn read_pipe(
         &mut self,
@@ -413,6 +451,14 @@ impl Engine<'_> {
         record.exit_code_file_after = files::kept(&content);
         self.record(job, TraceEventKind::CallEnded(index));
         let alone = !self.jobs.iter().any(super::Job::has_running_call);
+        let alone_in_job = !self.jobs[job].has_running_call();
+        self.leaks.call_ended(EndedCall {
+            call: index,
+            job,
+            alone,
+            alone_in_job,
+        });
+        self.files.mounted(self.leaks.mount_points());
         self.files.call_ended(index, alone);
         let maker = alone.then_some(index);
         self.keepsakes.call_ended(maker);

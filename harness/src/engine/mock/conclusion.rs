@@ -9,7 +9,7 @@ use super::{Engine, EngineError, Job};
 use crate::contract::exit::ExitStatus;
 use crate::process::client::{FINISH_PATIENCE, Report, Survivor};
 use crate::process::wait_ready;
-use crate::trace::{CallIndex, SurvivingProcess, Trace, TraceEventKind};
+use crate::trace::{CallIndex, Holding, SurvivingProcess, Trace, TraceEventKind};
 
 impl Engine<'_> {
     /// Lists what is left of the case, kills what is alive, and gives the record away.
@@ -34,12 +34,27 @@ impl Engine<'_> {
         }
         // Dropping a supervisor that has not answered ends it, and everything below it that can be killed.
         self.jobs.clear();
+        let makers = self.known_makers();
+        let left = self.leaks.left(&makers);
+        self.trace.leaks.extend(left.leaks);
+        self.trace.suspicions.extend(left.suspicions);
+        self.trace.listed.extend(left.listed);
+        self.files.mounted(self.leaks.mount_points());
         self.trace.left_files = self.files.left();
         self.trace.appeared_files = self.files.appeared();
         self.trace.touched_keepsakes = self.keepsakes.touched();
         (self.trace.secret_files, self.trace.secret_arguments) = self.secrets.found();
         self.trace.scheduling_delay_max = self.ticker.worst;
         Ok(self.trace)
+    }
+
+    /// The processes of the case that are known by name, with the calls they come from.
+    fn known_makers(&self) -> Vec<(u32, CallIndex)> {
+        let calls = self.trace.calls.iter().enumerate();
+        let leaders = calls.filter_map(|(index, call)| Some((call.pid?, CallIndex(index))));
+        let survivors = self.trace.surviving_processes.iter();
+        let survivors = survivors.filter_map(|process| Some((process.pid, process.made_by?)));
+        leaders.chain(survivors).collect()
     }
 
     fn hear_last_words(&mut self, deadline: Instant) -> Result<(), EngineError> {
@@ -83,9 +98,14 @@ fn take_last_report(trace: &mut Trace, job: &mut Job, report: Report) {
     match report {
         Report::Survivors(survivors) => {
             job.survivors_listed = true;
-            trace
-                .surviving_processes
-                .extend(survivors.into_iter().map(surviving_process));
+            for survivor in survivors {
+                let pid = survivor.pid.unsigned_abs();
+                let holds = survivor.holds.iter().cloned();
+                trace
+                    .holdings
+                    .extend(holds.map(|what| Holding { pid, what }));
+                trace.surviving_processes.push(surviving_process(survivor));
+            }
         }
         Report::Gone { unkillable } => {
             trace.unkillable_processes.extend(unkillable);

@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 
 use crate::contract::exit::{EXIT_CODE_FILE_LINE_BYTES_MAX, ExitCodeFile};
 use crate::contract::protocol::ScriptFile;
+use crate::leaks::mount_table::is_mounted_below;
 use crate::process::client::{system_words, write_executables};
 use crate::trace::EXIT_CODE_FILE_BYTES_MAX;
 
@@ -55,8 +56,11 @@ pub(super) fn is_below(path: &Path, directory: &Path) -> bool {
 }
 
 /// Removes a directory with all it holds, as far as that is possible, like Go's `RemoveAll` whose error the runner does
-/// not look at.
+/// not look at. Unlike the runner, it stops where a driver has mounted something: that may be a directory of the machine.
 pub(super) fn remove_temp_dir(path: &Path) {
+    if is_mounted_below(path) {
+        return;
+    }
     let _what_is_left_is_found_later = fs::remove_dir_all(path);
 }
 

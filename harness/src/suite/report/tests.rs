@@ -24,6 +24,7 @@ fn driver() -> Driver {
         provide_directories: true,
         digest: "sha256:0".into(),
         notes: Vec::new(),
+        lists: Vec::new(),
     }
 }
 
@@ -109,7 +110,7 @@ fn report_of(
         .map(|(case, result)| CaseRun::judge(case, &result, took, checks, &options))
         .collect();
     let times = (SystemTime::UNIX_EPOCH, Duration::from_millis(9));
-    assemble(&driver(), &options, checks, runs, times)
+    assemble(&driver(), &options, checks, runs, times, Vec::new())
 }
 
 fn report(checks: &[&'static Check], strict: bool) -> Report {
