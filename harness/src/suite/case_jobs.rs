@@ -244,3 +244,57 @@ impl ProbeScripts for Scripts {
         probe::body(&self.probe(stage, nth), &nonce, stage, project_dir)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::contract::config::{CustomConfig, RunnerConfig};
+    use crate::contract::moment::Moment;
+    use crate::contract::protocol::{Action, CallId, Event};
+    use crate::plan::{Calibration, CaseDefaults, load_cases};
+
+    #[test]
+    fn the_time_in_which_a_call_waits_for_its_turn_does_not_count() {
+        let defaults = CaseDefaults {
+            runner: RunnerConfig {
+                custom: Some(CustomConfig {
+                    run_exec: "/run".into(),
+                    cleanup_exec: "/cleanup".into(),
+                    ..CustomConfig::default()
+                }),
+                ..RunnerConfig::default()
+            },
+            calibration: Calibration::default(),
+            variables: Vec::new(),
+            image: None,
+            services: Vec::new(),
+        };
+        let cases = load_cases(&defaults).expect("the embedded scenarios make sense");
+        let case = cases.iter().find(|case| case.name == "cleanup/first");
+        let parent = tempfile::tempdir().expect("a directory");
+        let directories = CaseDirectories::new_in(parent.path()).expect("directories");
+        let context = CaseContext {
+            seed: 1,
+            provide_directories: true,
+            runner_path: "/bin",
+            now_unix_us: 0,
+        };
+        let mut runs =
+            job_runs(case.expect("there is one"), &context, &directories).expect("a job");
+        let emulation = &mut runs[0].emulation;
+        let at = |seconds| Moment::after_start(Duration::from_secs(seconds));
+        emulation.handle(Event::Begin, at(0));
+        let actions = emulation.handle(Event::TempDirMade, at(0));
+        assert!(matches!(actions.last(), Some(Action::StartCall(_))));
+        emulation.handle(Event::Wake, at(100));
+        let started = Event::CallStarted {
+            call: CallId(0),
+            pid: 7,
+        };
+        let actions = emulation.handle(started, at(100));
+        assert!(actions.is_empty(), "{actions:?}");
+        assert_eq!(emulation.next_wake(), Some(at(108)));
+    }
+}

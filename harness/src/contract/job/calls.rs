@@ -211,6 +211,13 @@ impl Job {
         }
     }
 
+    /// Hangs a call on another context.
+    pub(super) fn set_context(&mut self, id: CallId, context: ContextId) {
+        if let Some(call) = self.calls.get_mut(&id) {
+            call.context = context;
+        }
+    }
+
     pub(super) fn call_not_started(&mut self, id: CallId, failure: &StartFailure) {
         if !matches!(failure, StartFailure::Files(_)) {
             self.announce_step(id);

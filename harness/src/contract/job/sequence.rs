@@ -42,6 +42,8 @@ pub struct CallSequence {
     directories_known: bool,
     /// The attempt's config failed: a runner makes no other call but cleanup (D1).
     config_failed: bool,
+    /// The call that was being made when the sequence was told to stop.
+    stopped: Option<CallId>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +70,7 @@ impl CallSequence {
             job_timeout,
             directories_known: false,
             config_failed: false,
+            stopped: None,
         }
     }
 
@@ -131,19 +134,7 @@ impl CallSequence {
         if next.without_job_env {
             self.job.attempt.job_env.clear();
         }
-        let custom = &self.job.custom;
-        let timeout = match next.program {
-            Program::Config => custom.config_exec_timeout(),
-            Program::Prepare => custom.prepare_exec_timeout(),
-            Program::Run => self.job_timeout,
-            Program::Cleanup => custom.cleanup_exec_timeout(),
-        };
-        let plain = Cause::Plain(ContextError::DeadlineExceeded);
-        let now = self.job.now;
-        let context = self
-            .job
-            .contexts
-            .child_with_timeout(self.context, now, timeout, plain);
+        let context = self.timed_context(next.program);
         let script = next.stage.as_ref().map(|stage| self.script_text(stage));
         let call = self
             .job
@@ -153,6 +144,33 @@ impl CallSequence {
             call,
             program: next.program,
         };
+    }
+
+    /// A context that ends with the timeout of a call of this program that begins now.
+    fn timed_context(&mut self, program: Program) -> ContextId {
+        let custom = &self.job.custom;
+        let timeout = match program {
+            Program::Config => custom.config_exec_timeout(),
+            Program::Prepare => custom.prepare_exec_timeout(),
+            Program::Run => self.job_timeout,
+            Program::Cleanup => custom.cleanup_exec_timeout(),
+        };
+        let plain = Cause::Plain(ContextError::DeadlineExceeded);
+        let now = self.job.now;
+        self.job
+            .contexts
+            .child_with_timeout(self.context, now, timeout, plain)
+    }
+
+    /// A call may have waited for the turn of its sequence, which does not count.
+    fn restart_timer(&mut self, started: CallId) {
+        if let State::Calling { call, program } = self.state
+            && call == started
+            && self.stopped != Some(call)
+        {
+            let context = self.timed_context(program);
+            self.job.set_context(call, context);
+        }
     }
 
     /// The runner's own script, where a job would have one; a probe body replaces it anyway.
@@ -194,6 +212,9 @@ impl CallSequence {
     /// Makes no other call, except for one cleanup if there was still one to come: a job that is stopped cleans up, too.
     fn stop(&mut self) {
         self.job.contexts.cancel(self.context);
+        if let State::Calling { call, .. } = self.state {
+            self.stopped = Some(call);
+        }
         let cleaning = matches!(
             self.state,
             State::Calling {
@@ -222,6 +243,10 @@ impl CallSequence {
             Event::TempDirMade => self.start(),
             Event::TempDirFailed(_) => self.end(),
             Event::Cancel | Event::Abort | Event::Interrupt(_) => self.stop(),
+            Event::CallStarted { call, .. } => {
+                self.restart_timer(call);
+                self.job.take_event(event);
+            }
             other => self.job.take_event(other),
         }
     }
