@@ -141,8 +141,10 @@ pub(super) struct FileWatch {
     mounts: BTreeSet<PathBuf>,
     /// What was there before the first call.
     before: BTreeSet<PathBuf>,
-    /// Mode at first sight, and the call after which that was.
+    /// Mode when it appeared last, and the call after which that was.
     appeared: BTreeMap<PathBuf, (u32, Option<CallIndex>)>,
+    /// What was there after the call before.
+    present: BTreeSet<PathBuf>,
     too_many: bool,
 }
 
@@ -156,6 +158,7 @@ impl FileWatch {
             mounts: BTreeSet::new(),
             before: BTreeSet::new(),
             appeared: BTreeMap::new(),
+            present: BTreeSet::new(),
             too_many: false,
         };
         watch.before = watch
@@ -191,11 +194,14 @@ impl FileWatch {
             self.too_many = true;
             return;
         }
+        let was_there = std::mem::replace(
+            &mut self.present,
+            found.iter().map(|(path, _)| path.clone()).collect(),
+        );
         for (path, mode) in found {
-            if !self.before.contains(&path) {
-                self.appeared
-                    .entry(path)
-                    .or_insert_with(|| (mode, alone.then_some(call)));
+            // What was removed and is there again was made by whoever made it last.
+            if !self.before.contains(&path) && !was_there.contains(&path) {
+                self.appeared.insert(path, (mode, alone.then_some(call)));
             }
         }
     }
@@ -296,6 +302,23 @@ mod tests {
                 ("second".into(), None)
             ]
         );
+    }
+
+    #[test]
+    fn what_is_made_again_is_attributed_to_its_last_maker() {
+        let directories = directories();
+        let mut watch = FileWatch::begin(directories.root(), []);
+        let path = directories.home().join("box");
+        for call in 0..2 {
+            fs::write(&path, "").expect("written");
+            watch.call_ended(CallIndex(3 * call), true);
+            watch.call_ended(CallIndex(3 * call + 1), true);
+            if call == 0 {
+                fs::remove_file(&path).expect("removed");
+                watch.call_ended(CallIndex(2), true);
+            }
+        }
+        assert_eq!(watch.left()[0].made_by, Some(CallIndex(3)));
     }
 
     #[test]
