@@ -35,6 +35,10 @@ struct OpenPipe {
 }
 
 /// A call as far as it is still of interest.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about one call, and they come in any combination"
+)]
 #[derive(Debug)]
 pub(super) struct Call {
     id: CallId,
