@@ -216,9 +216,9 @@ pub(super) fn take_back(findings: &mut Vec<Finding>, checks: &mut [CheckVerdict]
     for (index, cause) in causes.iter().enumerate() {
         let Some(cause) = *cause else { continue };
         followed.push(findings[index].check.id);
-        let (cases, name) = (findings[index].cases.clone(), place(&findings[index]));
+        let (shown_by, name) = (findings[index].cases.clone(), place(&findings[index]));
         let known = &mut findings[cause];
-        for case in cases {
+        for case in shown_by {
             if !known.cases.contains(&case) {
                 known.cases.push(case);
             }
