@@ -37,14 +37,14 @@ pub fn row(result: &Result) -> String {
 }
 
 /// What stands below the rows: the score, the survivors, what the zoo lacks.
-pub fn summary(test: &SelfTest) -> String {
+pub fn summary(examined: &SelfTest) -> String {
     let mut text = String::new();
     let of = |good: bool| {
-        let results = test.results.iter();
+        let results = examined.results.iter();
         results.filter(move |result| result.animal.is_good() == good)
     };
     let clean = of(true).filter(|result| is_examined(result) && result.differences.is_empty());
-    let score = test.score();
+    let score = examined.score();
     let _ = writeln!(
         text,
         "good      {} of {} clean",
@@ -58,7 +58,10 @@ pub fn summary(test: &SelfTest) -> String {
         score.broken,
         percent(score.caught, score.broken)
     );
-    let left_out = test.results.iter().filter(|result| !is_examined(result));
+    let left_out = examined
+        .results
+        .iter()
+        .filter(|result| !is_examined(result));
     let left_out: Vec<&str> = left_out.map(|result| result.animal.name.as_str()).collect();
     if !left_out.is_empty() {
         let _ = writeln!(text, "left out  {}", left_out.join(", "));
@@ -68,10 +71,10 @@ pub fn summary(test: &SelfTest) -> String {
             let _ = writeln!(text, "survives  {}: {reason}", result.animal.name);
         }
     }
-    for sentence in &test.upkeep {
+    for sentence in &examined.upkeep {
         let _ = writeln!(text, "lacks     {sentence}");
     }
-    let verdict = if test.passed() { "PASS" } else { "FAIL" };
+    let verdict = if examined.passed() { "PASS" } else { "FAIL" };
     let _ = writeln!(text, "verdict   {verdict}");
     text
 }
@@ -89,21 +92,21 @@ pub fn classes_without_animal(animals: &[Animal]) -> Vec<&'static str> {
 }
 
 /// The self-test as JSON.
-pub fn json(test: &SelfTest) -> String {
-    let score = test.score();
+pub fn json(examined: &SelfTest) -> String {
+    let score = examined.score();
     let mut checks: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for result in &test.results {
+    for result in &examined.results {
         for check in expected_checks(result.animal) {
             checks.entry(check).or_default().push(&result.animal.name);
         }
     }
     let document = json!({
         "schema": SCHEMA,
-        "passed": test.passed(),
+        "passed": examined.passed(),
         "score": { "caught": score.caught, "broken": score.broken },
-        "animals": test.results.iter().map(animal_json).collect::<Vec<_>>(),
+        "animals": examined.results.iter().map(animal_json).collect::<Vec<_>>(),
         "checks": checks,
-        "lacks": test.upkeep,
+        "lacks": examined.upkeep,
     });
     format!("{document:#}\n")
 }
@@ -192,7 +195,7 @@ mod tests {
     fn what_was_left_out_is_neither_caught_nor_counted() {
         let mut caught = result("literal-exit-codes", failed());
         caught.differences.clear();
-        let test = SelfTest {
+        let examined = SelfTest {
             results: vec![
                 caught,
                 result("stderr-lost", left_out()),
@@ -200,8 +203,8 @@ mod tests {
             ],
             upkeep: Vec::new(),
         };
-        assert!(test.passed());
-        let text = summary(&test);
+        assert!(examined.passed());
+        let text = summary(&examined);
         assert!(text.contains("broken    1 of 1 caught"), "{text}");
         assert!(text.contains("good      0 of 0 clean"), "{text}");
         assert!(text.contains("left out  stderr-lost, good-bash"), "{text}");
@@ -210,18 +213,18 @@ mod tests {
 
     #[test]
     fn a_difference_or_a_shortcoming_fails() {
-        let mut test = SelfTest {
+        let mut examined = SelfTest {
             results: vec![result("stderr-lost", failed())],
             upkeep: Vec::new(),
         };
-        assert!(!test.passed());
+        assert!(!examined.passed());
         assert!(matches!(
-            test.results[0].differences[..],
+            examined.results[0].differences[..],
             [Difference::NotExamined { .. }]
         ));
-        test.results.clear();
-        test.upkeep.push("no animal shows something".to_owned());
-        let text = summary(&test);
+        examined.results.clear();
+        examined.upkeep.push("no animal shows something".to_owned());
+        let text = summary(&examined);
         assert!(
             text.contains("lacks     no animal shows something"),
             "{text}"
@@ -231,11 +234,11 @@ mod tests {
 
     #[test]
     fn the_json_names_the_animals_of_each_check() {
-        let test = SelfTest {
+        let examined = SelfTest {
             results: vec![result("stderr-lost", left_out())],
             upkeep: Vec::new(),
         };
-        let document: Value = serde_json::from_str(&json(&test)).expect("it is JSON");
+        let document: Value = serde_json::from_str(&json(&examined)).expect("it is JSON");
         assert_eq!(document["schema"], SCHEMA);
         assert_eq!(
             document["checks"]["output/complete"],
