@@ -59,7 +59,7 @@ fn checks_without_animal(animals: &[Animal], checks: &[&Check]) -> Vec<String> {
         let excepted = WITHOUT_ANIMAL.iter().find(|(id, _)| *id == check.id);
         match (excepted, shown.contains(check.id)) {
             (None, false) => {
-                sentences.push(format!("no animal shows that {} finds anything", check.id))
+                sentences.push(format!("no animal shows that {} finds anything", check.id));
             }
             (Some((id, reason)), true) => sentences.push(format!(
                 "{id} needs no animal ({reason}), and yet there is one: take it off that list"
