@@ -72,7 +72,7 @@ impl Scene {
                 about: "A case of a unit test.".into(),
                 jobs: ids.iter().map(|&id| job(id)).collect(),
                 order,
-                budget: Default::default(),
+                budget: driver_conformance_scenarios::model::Budget::Default,
                 only_checks: Vec::new(),
                 surroundings: Surroundings::default(),
                 estimate: Duration::ZERO,

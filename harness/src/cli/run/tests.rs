@@ -103,7 +103,7 @@ impl Suite for Scripted {
                 about: String::new(),
                 jobs: Vec::new(),
                 order: JobOrder::Sequential,
-                budget: Default::default(),
+                budget: driver_conformance_scenarios::model::Budget::Default,
                 only_checks: Vec::new(),
                 surroundings: Surroundings::default(),
                 estimate: Duration::ZERO,

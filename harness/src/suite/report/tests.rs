@@ -35,7 +35,7 @@ fn run(name: &str, result: verdict::CaseResult) -> (Case, verdict::CaseResult) {
             about: String::new(),
             jobs: Vec::new(),
             order: JobOrder::Sequential,
-            budget: Default::default(),
+            budget: driver_conformance_scenarios::model::Budget::Default,
             only_checks: Vec::new(),
             surroundings: Surroundings::default(),
             estimate: Duration::ZERO,
