@@ -466,9 +466,9 @@ fn a_cleanup_that_hangs_is_ended_by_the_harness() {
         Ending::ByRunner,
     );
     let cleanup = call(&trace, Program::Cleanup, None);
-    let sent = cleanup.signals.iter().map(|(_, signal, _)| *signal);
-    assert_eq!(sent.clone().next(), Some(KillSignal::Term));
-    assert_eq!(sent.last(), Some(KillSignal::Kill));
+    let sent: Vec<KillSignal> = cleanup.signals.iter().map(|(_, sent, _)| *sent).collect();
+    assert_eq!(sent.first(), Some(&KillSignal::Term));
+    assert_eq!(sent.last(), Some(&KillSignal::Kill));
     assert!(cleanup.ended.is_some());
 }
 

@@ -268,7 +268,7 @@ pub(crate) fn numbers(run: &ScriptRun<'_>, word: &str) -> Vec<u64> {
 
 /// The machine was too busy for a finding that rests on times.
 pub(crate) fn starved(trace: &Trace) -> bool {
-    trace.scheduling_delay_max > STARVED
+    trace.scheduling_delay_max > STARVED || trace.driver_slowed_down
 }
 
 /// How long a pipe may stay open after the exit: what the last words of a child take on a busy machine.

@@ -18,7 +18,7 @@ use super::patience::CALL_SECONDS_MIN;
 
 /// Longest time for prepare in the nominal job: it may boot a machine. Whether a driver that asks again and again for one
 /// to be ready is slow or hangs cannot be seen from outside; its `prepare_exec_timeout` says so, if it is set.
-const NOMINAL_PREPARE: Duration = Duration::from_secs(75);
+const NOMINAL_PREPARE: Duration = Duration::from_mins(3);
 /// Longest time for run and cleanup in the nominal job.
 const NOMINAL_CALL: Duration = Duration::from_mins(1);
 /// Longest time for config, which only prints a few settings.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::contract::config::CustomConfig;
 use crate::contract::stage::Program;
+use crate::plan::case::{ProbeEnding, ProbeOutput};
 use crate::trace::{CallRecord, Trace};
 
 use super::Calibration;
@@ -26,6 +27,11 @@ pub const SHORT_JOB_SECONDS_MIN: u64 = 3;
 const RUN_CALLS_MAX: u32 = 20;
 /// Calls of run before the build script, in a job that hangs there.
 const RUN_CALLS_BEFORE_BUILD_SCRIPT: u32 = 3;
+
+/// So many times their nominal time calls take only on a machine that starves them; several cases at once alone cost less.
+const SLOWDOWN_FACTOR: u32 = 4;
+/// What a call may take besides, however quick it is otherwise.
+const SLOWDOWN_MIN: Duration = Duration::from_millis(400);
 
 /// `factor` times `nominal` in whole seconds, rounded up, at least `floor`.
 fn seconds(nominal: Duration, factor: u32, floor: u64) -> u64 {
@@ -51,6 +57,20 @@ impl Calibration {
             run: longest(Program::Run),
             cleanup: longest(Program::Cleanup),
         }
+    }
+
+    /// Whether most calls of a case that came to their end by themselves took a multiple of their nominal time. One slow
+    /// call may be the driver's fault; when all are slow, it is the machine's.
+    pub fn is_far_exceeded_in(&self, trace: &Trace) -> bool {
+        let own_times = trace.calls.iter().filter_map(|call| {
+            let (exit, _) = call.leader_exit.filter(|_| call.signals.is_empty())?;
+            takes_no_time(call).then(|| {
+                let limit = self.of(call.program) * SLOWDOWN_FACTOR + SLOWDOWN_MIN;
+                exit.since(call.started) > limit
+            })
+        });
+        let (slow, quick): (Vec<bool>, Vec<bool>) = own_times.partition(|slow| *slow);
+        slow.len() > quick.len()
     }
 
     /// The longest nominal call of a program.
@@ -95,6 +115,17 @@ impl Calibration {
     }
 }
 
+/// The call runs no script that waits or prints for a while.
+fn takes_no_time(call: &CallRecord) -> bool {
+    call.probe.as_ref().is_none_or(|probe| {
+        let ends = !matches!(
+            probe.ending,
+            ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm
+        );
+        ends && probe.output == ProbeOutput::None
+    })
+}
+
 /// Lets the emulated runner wait for the calls of the nominal job as long as a real one would by default; only what hangs
 /// is ended sooner than by a real one.
 pub fn wait_for_nominal(custom: &mut CustomConfig) {
@@ -117,6 +148,7 @@ fn held_open(call: &CallRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::testing::{Scene, exits};
 
     #[test]
     fn a_quick_driver_gets_the_floor() {
@@ -128,7 +160,6 @@ mod tests {
 
     #[test]
     fn the_longest_call_that_ended_by_itself_counts() {
-        use crate::checks::testing::{Scene, exits};
         let scene = Scene::new()
             .call(Program::Prepare, 0)
             .run("get_sources", exits(0), 0)
@@ -144,6 +175,33 @@ mod tests {
         assert_eq!(measured.run, Duration::from_secs(3));
         assert_eq!(measured.cleanup, Duration::ZERO);
         assert_eq!(measured.config, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_machine_on_which_all_is_slow_is_told_from_a_slow_call() {
+        let nominal = Calibration {
+            run: Duration::from_millis(100),
+            ..Calibration::default()
+        };
+        let slow = |call: &mut CallRecord| {
+            let later = |(at, status)| (at + Duration::from_secs(1), status);
+            call.leader_exit = call.leader_exit.map(later);
+        };
+        let quick = |call: &mut CallRecord| {
+            call.leader_exit = call.leader_exit.map(|(_, status)| (call.started, status));
+        };
+        let two = |first: &dyn Fn(&mut CallRecord), second: &dyn Fn(&mut CallRecord)| {
+            Scene::new()
+                .run("get_sources", exits(0), 0)
+                .but(first)
+                .run("build_script", exits(0), 0)
+                .but(second)
+                .trace
+        };
+        assert!(nominal.is_far_exceeded_in(&two(&slow, &slow)));
+        assert!(!nominal.is_far_exceeded_in(&two(&slow, &quick)));
+        assert!(!nominal.is_far_exceeded_in(&two(&quick, &quick)));
+        assert!(!nominal.is_far_exceeded_in(&Scene::new().trace));
     }
 
     #[test]

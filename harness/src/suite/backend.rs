@@ -107,6 +107,7 @@ pub(super) fn bare(trace: &Trace) -> Trace {
         calls: calls.collect(),
         jobs: trace.jobs.clone(),
         scheduling_delay_max: trace.scheduling_delay_max,
+        driver_slowed_down: trace.driver_slowed_down,
         aborted: trace.aborted.clone(),
         ..Trace::default()
     }

@@ -383,15 +383,17 @@ impl<'run> Run<'run> {
         watch: Option<Watch>,
         company: Company,
     ) -> CaseResult {
-        match self.try_case(case, budget, watch, company) {
-            Ok(trace) => match &trace.aborted {
-                Some(abortion @ Abortion::SupervisorDied { .. }) => {
-                    CaseResult::Failed(abortion.to_string())
-                }
-                _ => CaseResult::Done(Box::new(trace)),
-            },
-            Err(reason) => CaseResult::Failed(reason),
+        let mut trace = match self.try_case(case, budget, watch, company) {
+            Ok(trace) => trace,
+            Err(reason) => return CaseResult::Failed(reason),
+        };
+        if let Some(abortion @ Abortion::SupervisorDied { .. }) = &trace.aborted {
+            return CaseResult::Failed(abortion.to_string());
         }
+        let nominal = self.calibration.get();
+        trace.driver_slowed_down =
+            nominal.is_some_and(|nominal| nominal.is_far_exceeded_in(&trace));
+        CaseResult::Done(Box::new(trace))
     }
 
     fn try_case(

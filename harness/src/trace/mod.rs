@@ -69,6 +69,9 @@ pub struct Trace {
     /// Longest delay between a due wake-up of the harness and its real one, or between the wish to start a program and its
     /// start: how starved the machine was.
     pub scheduling_delay_max: Duration,
+    /// Calls to which nothing happened took far longer than when the driver was calibrated: the driver was starved, even if
+    /// the harness, which computes little, was not.
+    pub driver_slowed_down: bool,
     /// The harness ended the case before its jobs were over; `None`: they ended by themselves.
     pub aborted: Option<Abortion>,
     /// Processes that could not be killed at the end, because they belong to another user or hang in the kernel.
