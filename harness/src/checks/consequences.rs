@@ -64,6 +64,12 @@ const RULES: &[Rule] = &[
             pair.same_place() && pair.same_ending() && pair.all.iter().any(always)
         },
     },
+    // What is lost between any two stages is lost after one that was ended as well.
+    Rule {
+        effects: &[("environment/survives-terminated-script", &[""])],
+        causes: &["environment/state-persists"],
+        holds: |pair| pair.as_a_rule(),
+    },
     // It has said that it did not clean up; what is left is no news.
     Rule {
         effects: &[("leak-file/left-after-cleanup", &[""])],
