@@ -1,7 +1,7 @@
 //! What a driver leaves on the machine: one file per detector, each a snapshot of one sort of thing.
 //!
-//! [`LeakWatch`] compares snapshots: before the first call of a case, after each call, and when the case is over and its
-//! processes are gone. What appeared and is still there belongs to the case if it carries evidence of it ([`evidence`]);
+//! `LeakWatch` compares snapshots: before the first call of a case, after each call, and when the case is over and its
+//! processes are gone. What appeared and is still there belongs to the case if it carries evidence of it (`evidence`);
 //! otherwise it is a suspicion, which the suite follows up with the machine to itself.
 //!
 //! Two sorts of leaks are found elsewhere, because they are exact there: processes by the supervisor of each job

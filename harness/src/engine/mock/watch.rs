@@ -1,4 +1,4 @@
-//! Calls that hang: notices them by the limits of [`Watch`], and ends them and with them the case.
+//! Calls that hang: notices them by the limits of [`Watch`](crate::plan::hang::Watch), and ends them and with them the case.
 
 use std::time::Instant;
 
