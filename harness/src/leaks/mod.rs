@@ -70,6 +70,20 @@ pub(crate) struct Object {
     pub(crate) born: Option<Duration>,
 }
 
+impl Object {
+    /// A thing of which no more is known than one name.
+    pub(crate) fn named(identity: String, kind: &'static str, what: String, name: String) -> Self {
+        Self {
+            identity,
+            kind,
+            what,
+            names: vec![name],
+            creator: None,
+            born: None,
+        }
+    }
+}
+
 /// All detectors, sorted by name.
 pub fn all() -> &'static [&'static Detector] {
     registry::ALL

@@ -41,14 +41,9 @@ impl Watcher for LoopDevices {
 /// The kernel says of a file that was removed meanwhile that it is deleted; it is still the same.
 fn object(name: &str, file: &str) -> Object {
     let file = file.strip_suffix(" (deleted)").unwrap_or(file);
-    Object {
-        identity: format!("{name} {file}"),
-        kind: "loop device",
-        what: format!("/dev/{name} of the file {file}"),
-        names: vec![file.to_owned()],
-        creator: None,
-        born: None,
-    }
+    let identity = format!("{name} {file}");
+    let what = format!("/dev/{name} of the file {file}");
+    Object::named(identity, "loop device", what, file.to_owned())
 }
 
 #[cfg(test)]

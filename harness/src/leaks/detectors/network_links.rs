@@ -33,13 +33,9 @@ fn objects(table: &str) -> Vec<Object> {
     let names = table.lines().skip(2);
     let names = names.filter_map(|line| Some(line.rsplit_once(':')?.0.trim().to_owned()));
     names
-        .map(|name| Object {
-            identity: name.clone(),
-            kind: "network link",
-            what: format!("network link {name}"),
-            names: vec![name],
-            creator: None,
-            born: None,
+        .map(|name| {
+            let what = format!("network link {name}");
+            Object::named(name.clone(), "network link", what, name)
         })
         .collect()
 }

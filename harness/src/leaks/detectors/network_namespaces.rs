@@ -37,13 +37,10 @@ fn objects(mounts: Vec<Mount>) -> Vec<Object> {
         .collect();
     by_place
         .into_iter()
-        .map(|(place, namespace)| Object {
-            identity: format!("{namespace} {place}"),
-            kind: "network namespace",
-            what: format!("network namespace held by {place}"),
-            names: vec![place],
-            creator: None,
-            born: None,
+        .map(|(place, namespace)| {
+            let identity = format!("{namespace} {place}");
+            let what = format!("network namespace held by {place}");
+            Object::named(identity, "network namespace", what, place)
         })
         .collect()
 }

@@ -57,13 +57,10 @@ fn objects(table: &str) -> Vec<Object> {
     let by_path: BTreeMap<String, String> = listening.collect();
     by_path
         .into_iter()
-        .map(|(path, inode)| Object {
-            identity: format!("{inode} {path}"),
-            kind: "unix socket",
-            what: format!("listening unix socket {path}"),
-            names: vec![path],
-            creator: None,
-            born: None,
+        .map(|(path, inode)| {
+            let identity = format!("{inode} {path}");
+            let what = format!("listening unix socket {path}");
+            Object::named(identity, "unix socket", what, path)
         })
         .collect()
 }
