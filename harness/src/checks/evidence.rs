@@ -85,9 +85,9 @@ impl ScriptRun<'_> {
 }
 
 /// The run calls whose script is a probe and that nothing disturbed.
-pub(crate) fn undisturbed_scripts<'a>(case: &Case, trace: &'a Trace) -> Vec<ScriptRun<'a>> {
+pub(crate) fn undisturbed_scripts(trace: &Trace) -> Vec<ScriptRun<'_>> {
     calls(trace)
-        .filter(|(index, _)| undisturbed(case, trace, *index))
+        .filter(|(index, _)| undisturbed(trace, *index))
         .filter_map(|(index, call)| {
             let (probe, nonce) = (call.probe.as_ref()?, call.nonce.as_deref()?);
             Some(ScriptRun {
@@ -106,7 +106,7 @@ pub(crate) fn lone_scripts<'a>(case: &Case, trace: &'a Trace) -> Vec<ScriptRun<'
     if overlapping(case) {
         Vec::new()
     } else {
-        undisturbed_scripts(case, trace)
+        undisturbed_scripts(trace)
     }
 }
 
@@ -116,27 +116,23 @@ pub(crate) fn overlapping(case: &Case) -> bool {
 }
 
 /// The call was started, nobody sent it a signal or took its pipes away, and it came to its own end.
-pub(crate) fn undisturbed(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+pub(crate) fn undisturbed(trace: &Trace, index: CallIndex) -> bool {
     let call = &trace.calls[index.0];
     call.start_failure.is_none()
         && call.abandoned.is_none()
         && call.signals.is_empty()
         && call.leader_exit.is_some()
         && call.ended.is_some()
-        && !runner_died_during(case, trace, index)
+        && !runner_died_during(trace, index)
 }
 
-/// The runner died while the call was alive: it was the last of its job, and nobody read its output any more.
-fn runner_died_during(case: &Case, trace: &Trace, index: CallIndex) -> bool {
-    let job = trace.calls[index.0].job;
-    let dies = case.jobs.get(job).is_some_and(|job| {
-        job.stimuli
-            .iter()
-            .any(|stimulus| stimulus.action.ends_runner())
-    });
-    dies && calls(trace)
-        .rfind(|(_, call)| call.job == job)
-        .is_some_and(|(last, _)| last == index)
+/// The runner died while the call was alive, and nobody read its output any more.
+fn runner_died_during(trace: &Trace, index: CallIndex) -> bool {
+    let mut ends = trace
+        .stimuli
+        .iter()
+        .filter(|stimulus| stimulus.action.ends_runner());
+    ends.any(|end| end.hit == Some(index))
 }
 
 /// The exit code of a call's leader; `None` if it died of a signal or is not known.
@@ -158,10 +154,10 @@ pub(crate) fn ending(call: &CallRecord) -> String {
 /// The environment of the call's job is there as far as the driver said: the last prepare succeeded undisturbed (or there
 /// is no prepare program), no cleanup came after it, and no call since was ended by a signal, after which a driver may
 /// have given the environment up.
-pub(crate) fn prepared(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+pub(crate) fn prepared(trace: &Trace, index: CallIndex) -> bool {
     let mut usable = true;
     for (before, call) in earlier(trace, index) {
-        let well = undisturbed(case, trace, before);
+        let well = undisturbed(trace, before);
         match call.program {
             Program::Prepare => usable = well && exit_code(call) == Some(0),
             Program::Cleanup => usable = false,
@@ -415,19 +411,18 @@ pub(crate) fn config_document(call: &CallRecord) -> Result<Option<serde_json::Va
 }
 
 /// The undisturbed and successful calls of config whose output was kept whole.
-pub(crate) fn configs<'a>(case: &Case, trace: &'a Trace) -> Vec<(CallIndex, &'a CallRecord)> {
+pub(crate) fn configs(trace: &Trace) -> Vec<(CallIndex, &CallRecord)> {
     calls(trace)
         .filter(|(_, call)| call.program == Program::Config && exit_code(call) == Some(0))
-        .filter(|(index, call)| undisturbed(case, trace, *index) && captured_whole(call))
+        .filter(|(index, call)| undisturbed(trace, *index) && captured_whole(call))
         .collect()
 }
 
 /// The objects that config printed, without the outputs that are no object at all.
 pub(crate) fn config_objects(
-    case: &Case,
     trace: &Trace,
 ) -> Vec<(CallIndex, serde_json::Map<String, serde_json::Value>)> {
-    configs(case, trace)
+    configs(trace)
         .into_iter()
         .filter_map(|(index, call)| match config_document(call) {
             Ok(Some(serde_json::Value::Object(object))) => Some((index, object)),
@@ -437,8 +432,8 @@ pub(crate) fn config_objects(
 }
 
 /// The runner lived as long as the call, so that what became of the pipes is the driver's doing.
-pub(crate) fn undisturbed_pipes(case: &Case, trace: &Trace, index: CallIndex) -> bool {
-    !runner_died_during(case, trace, index)
+pub(crate) fn undisturbed_pipes(trace: &Trace, index: CallIndex) -> bool {
+    !runner_died_during(trace, index)
 }
 
 /// A path in the directories for builds and caches, as set or as the driver chose.
@@ -448,7 +443,7 @@ pub(crate) fn in_builds_or_cache(case: &Case, trace: &Trace, path: &Path) -> boo
         .iter()
         .flat_map(|job| [job.runner.builds_dir.clone(), job.runner.cache_dir.clone()])
         .collect();
-    for (_, object) in config_objects(case, trace) {
+    for (_, object) in config_objects(trace) {
         let named = ["builds_dir", "cache_dir"];
         let of_key = |key: &str| named.iter().any(|name| key.eq_ignore_ascii_case(name));
         let chosen = object.iter().filter(|(key, _)| of_key(key));

@@ -38,7 +38,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let first = calls(trace).filter(|(index, call)| {
         call.program == Program::Cleanup
             && !overlapping(case)
-            && undisturbed(case, trace, *index)
+            && undisturbed(trace, *index)
             && first_after_prepare(case, trace, *index)
     });
     each(first, |(index, call)| {

@@ -35,7 +35,7 @@ use crate::trace::{CallIndex, Trace};
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let again = calls(trace).filter(|(index, call)| {
         call.program == Program::Cleanup
-            && undisturbed(case, trace, *index)
+            && undisturbed(trace, *index)
             && cleaned(case, trace, *index)
     });
     each(again, |(index, call)| {

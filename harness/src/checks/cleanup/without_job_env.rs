@@ -33,7 +33,7 @@ use crate::trace::Trace;
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let withheld = calls(trace).filter(|(index, call)| {
         call.program == Program::Cleanup
-            && undisturbed(case, trace, *index)
+            && undisturbed(trace, *index)
             && planned(case, trace, *index).is_some_and(|plan| plan.without_job_env)
     });
     each(withheld, |(index, call)| {

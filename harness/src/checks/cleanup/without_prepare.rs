@@ -35,7 +35,7 @@ use crate::trace::{CallIndex, Trace};
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let first = calls(trace).filter(|(index, call)| {
         call.program == Program::Cleanup
-            && undisturbed(case, trace, *index)
+            && undisturbed(trace, *index)
             && untouched(case, trace, *index)
     });
     each(first, |(index, call)| {

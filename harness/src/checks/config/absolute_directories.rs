@@ -29,8 +29,8 @@ use crate::plan::case::Case;
 use crate::trace::Trace;
 
 /// Looks at one case.
-pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    each(config_objects(case, trace), |(index, object)| {
+pub(crate) fn examine(_: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+    each(config_objects(trace), |(index, object)| {
         let wrong: Vec<String> = object
             .iter()
             .filter(|(key, _)| {

@@ -36,7 +36,7 @@ use crate::trace::Trace;
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let relevant = lone_scripts(case, trace)
         .into_iter()
-        .filter(|run| prepared(case, trace, run.index));
+        .filter(|run| prepared(trace, run.index));
     each(relevant, |run| {
         let (build_failure, _) = exit_codes(case, run.call)?;
         // Success, and blame on the user, are graver and have checks of their own.

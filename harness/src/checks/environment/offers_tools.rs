@@ -31,7 +31,7 @@ use crate::trace::Trace;
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let looked = lone_scripts(case, trace).into_iter().filter(|run| {
-        !run.probe.look_for.is_empty() && run.finished() && prepared(case, trace, run.index)
+        !run.probe.look_for.is_empty() && run.finished() && prepared(trace, run.index)
     });
     each(looked, |run| {
         let lacking: Vec<&str> = run

@@ -40,7 +40,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             Program::Prepare => first_prepare(trace, *index),
             Program::Run | Program::Cleanup => false,
         };
-        first && !overlapping(case) && undisturbed(case, trace, *index)
+        first && !overlapping(case) && undisturbed(trace, *index)
     });
     each(relevant, |(index, call)| {
         let message = "failed although nothing stood in its way";

@@ -31,7 +31,7 @@ use crate::trace::Trace;
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    let chosen = config_objects(case, trace)
+    let chosen = config_objects(trace)
         .iter()
         .flat_map(|(_, object)| object)
         .any(|(key, value)| {
@@ -48,7 +48,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             && run.started()
             && run.finished()
             && set(run.call.job)
-            && prepared(case, trace, run.index)
+            && prepared(trace, run.index)
     });
     each(asked, |run| {
         let message = "ran a script that could not write into the project directory";

@@ -37,7 +37,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         job.is_some_and(|job| job.blank_in_temp_dir)
     };
     let relevant = calls(trace).filter(|(index, call)| {
-        has_blank(call) && !overlapping(case) && undisturbed(case, trace, *index)
+        has_blank(call) && !overlapping(case) && undisturbed(trace, *index)
     });
     // What goes wrong after the first call that went wrong follows from it.
     let mut failed = false;
@@ -58,7 +58,7 @@ fn without_blank(case: &Case, trace: &Trace, call: &CallRecord) -> Option<CallIn
     let same = calls(trace).find(|(index, other)| {
         let job = case.jobs.get(other.job);
         job.is_some_and(|job| !job.blank_in_temp_dir)
-            && undisturbed(case, trace, *index)
+            && undisturbed(trace, *index)
             && (other.program, &other.stage, other.nth) == (call.program, &call.stage, call.nth)
     });
     same.map(|(index, _)| index)

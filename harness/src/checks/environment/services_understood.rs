@@ -37,7 +37,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let with_services = calls(trace).filter(|(index, call)| {
         call.program == Program::Prepare
             && !overlapping(case)
-            && undisturbed(case, trace, *index)
+            && undisturbed(trace, *index)
             && job_of(case, call).is_some_and(|job| !job.services.is_empty())
             && worked_without(case, trace, *index)
     });

@@ -37,7 +37,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             .recall
             .as_ref()
             .is_some_and(|(_, word)| remembered(trace, run.index, word));
-        known && prepared(case, trace, run.index)
+        known && prepared(trace, run.index)
     });
     each(asked, |run| {
         let message = "ran a stage in an environment without the files of an earlier stage";

@@ -43,7 +43,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     });
     each(ended, |(index, _)| {
         let (after, call) =
-            stages_after(trace, index).find(|(after, _)| undisturbed(case, trace, *after))?;
+            stages_after(trace, index).find(|(after, _)| undisturbed(trace, *after))?;
         let nonce = call.nonce.as_deref()?;
         let stage = call.stage.as_ref()?;
         let actual = if !printed(call, nonce, "start") {

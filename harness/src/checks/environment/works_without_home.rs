@@ -36,7 +36,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             .is_some_and(|job| job.host_environment == HostEnvironment::Minimal)
     };
     let relevant =
-        calls(trace).filter(|(index, call)| bare(call.job) && undisturbed(case, trace, *index));
+        calls(trace).filter(|(index, call)| bare(call.job) && undisturbed(trace, *index));
     // What fails after the first failure follows from it.
     let mut failed = false;
     each(relevant, |(index, call)| {

@@ -36,7 +36,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let read = calls(trace).filter_map(|(index, call)| {
         let content = call.exit_code_file_after.as_deref()?;
         let (build_failure, _) = exit_codes(case, call)?;
-        let relevant = undisturbed(case, trace, index) && exit_code(call) == Some(build_failure);
+        let relevant = undisturbed(trace, index) && exit_code(call) == Some(build_failure);
         relevant.then_some((index, content))
     });
     each(read, |(index, content)| {

@@ -36,9 +36,8 @@ use crate::trace::Trace;
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let scripts = lone_scripts(case, trace);
-    let relevant = calls(trace).filter(|(index, call)| {
-        call.program != Program::Cleanup && undisturbed(case, trace, *index)
-    });
+    let relevant = calls(trace)
+        .filter(|(index, call)| call.program != Program::Cleanup && undisturbed(trace, *index));
     each(relevant, |(index, call)| {
         let (build_failure, system_failure) = exit_codes(case, call)?;
         let code = exit_code(call)?;

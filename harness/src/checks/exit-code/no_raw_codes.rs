@@ -47,9 +47,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         .collect();
     // What cleanup exits with changes nothing for the job; a script that succeeded is another check's matter.
     let relevant = calls(trace).filter(|(index, call)| {
-        call.program != Program::Cleanup
-            && undisturbed(case, trace, *index)
-            && !succeeded.contains(index)
+        call.program != Program::Cleanup && undisturbed(trace, *index) && !succeeded.contains(index)
     });
     each(relevant, |(index, call)| {
         let (build_failure, system_failure) = exit_codes(case, call)?;

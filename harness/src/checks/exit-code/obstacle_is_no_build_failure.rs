@@ -42,7 +42,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let relevant = calls(trace).filter(|(index, call)| {
         hindered(call.job)
             && matches!(call.program, Program::Config | Program::Prepare)
-            && undisturbed(case, trace, *index)
+            && undisturbed(trace, *index)
     });
     // What fails after the first failure follows from it.
     let mut failed = false;

@@ -49,9 +49,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             code == build_failure || (code == RUNNER_BUILD_FAILURE && code != system_failure);
         let message = if blames_user {
             "reported a failure of the user when it was terminated"
-        } else if code == 0
-            && call.program == Program::Prepare
-            && stage_failed_after(case, trace, index)
+        } else if code == 0 && call.program == Program::Prepare && stage_failed_after(trace, index)
         {
             "reported success when it was terminated, and no stage could run after it"
         } else {
@@ -64,14 +62,14 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
 
 /// The next call of the job was an undisturbed run whose script did not start. Only this shows that a success was none: a
 /// driver may well have been ready when the signal came.
-fn stage_failed_after(case: &Case, trace: &Trace, prepare: CallIndex) -> bool {
+fn stage_failed_after(trace: &Trace, prepare: CallIndex) -> bool {
     let job = trace.calls[prepare.0].job;
     let next = calls(trace)
         .skip(prepare.0 + 1)
         .find(|(_, call)| call.job == job);
     next.is_some_and(|(index, call)| {
         let nonce = call.nonce.as_deref();
-        undisturbed(case, trace, index) && nonce.is_some_and(|nonce| !printed(call, nonce, "start"))
+        undisturbed(trace, index) && nonce.is_some_and(|nonce| !printed(call, nonce, "start"))
     })
 }
 

@@ -33,7 +33,7 @@ use crate::plan::case::Case;
 use crate::trace::{CallRecord, Trace};
 
 /// Looks at one case.
-pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+pub(crate) fn examine(_: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let ended = calls(trace).filter(|(_, call)| {
         terminated(call)
             && match call.program {
@@ -48,7 +48,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         }
         let message = match call.program {
             Program::Run => "reported success for a script that was ended before its end",
-            _ if unfinished(case, trace, call) => {
+            _ if unfinished(trace, call) => {
                 "reported success when it was ended before it had printed what it has to say"
             }
             _ => return None,
@@ -64,8 +64,8 @@ fn began(call: &CallRecord) -> bool {
 }
 
 /// config printed nothing, and undisturbed it prints something. What cannot be read at all fails the attempt anyway.
-fn unfinished(case: &Case, trace: &Trace, call: &CallRecord) -> bool {
-    let usual = config_objects(case, trace);
+fn unfinished(trace: &Trace, call: &CallRecord) -> bool {
+    let usual = config_objects(trace);
     let usual = usual.iter().any(|(_, object)| !object.is_empty());
     usual && config_document(call) == Ok(None)
 }

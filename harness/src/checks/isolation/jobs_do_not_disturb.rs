@@ -40,7 +40,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     if case.jobs.len() < 2 {
         return None;
     }
-    let mut found = foreign_output(case, trace);
+    let mut found = foreign_output(trace);
     if overlapping(case) && able_to_prepare(trace) {
         found.extend(failed_calls(case, trace));
     }
@@ -56,7 +56,7 @@ fn able_to_prepare(trace: &Trace) -> bool {
 }
 
 /// Output of one job in a call of another one.
-fn foreign_output(case: &Case, trace: &Trace) -> Vec<Deviation> {
+fn foreign_output(trace: &Trace) -> Vec<Deviation> {
     let shows = |run: &ScriptRun<'_>| {
         calls(trace)
             .filter(|(_, other)| other.job != run.call.job)
@@ -64,7 +64,7 @@ fn foreign_output(case: &Case, trace: &Trace) -> Vec<Deviation> {
             .any(|nonce| printed(run.call, nonce, "start"))
     };
     let message = "showed the output of another job";
-    undisturbed_scripts(case, trace)
+    undisturbed_scripts(trace)
         .iter()
         .filter(|run| shows(run))
         .map(|run| {
@@ -81,16 +81,16 @@ fn foreign_output(case: &Case, trace: &Trace) -> Vec<Deviation> {
 
 /// Calls that do not work while another job is alive. All scripts of these cases succeed.
 fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
-    let scripts = undisturbed_scripts(case, trace);
+    let scripts = undisturbed_scripts(trace);
     let own_environment = calls(trace).any(|(_, call)| call.program == Program::Prepare)
-        && configs(case, trace)
+        && configs(trace)
             .iter()
             .all(|(_, call)| chooses_directory(call))
-        && configs(case, trace).len() >= case.jobs.len();
+        && configs(trace).len() >= case.jobs.len();
     calls(trace)
-        .filter(|(index, _)| undisturbed(case, trace, *index))
+        .filter(|(index, _)| undisturbed(trace, *index))
         // Where prepare failed, or was ended from outside, no script can run: that is shown once.
-        .filter(|(index, call)| call.program != Program::Run || prepared(case, trace, *index))
+        .filter(|(index, call)| call.program != Program::Run || prepared(trace, *index))
         .filter_map(|(index, call)| {
             let script = scripts.iter().find(|run| run.index == index);
             let message = match (call.program, script) {

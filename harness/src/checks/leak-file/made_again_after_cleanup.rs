@@ -38,7 +38,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         return None;
     }
     let late = calls(trace).filter(|(index, call)| {
-        call.program == Program::Run && undisturbed(case, trace, *index) && is_last(trace, *index)
+        call.program == Program::Run && undisturbed(trace, *index) && is_last(trace, *index)
     });
     let late = late.filter(|(index, _)| cleaned_up_before(trace, *index));
     each(late, |(index, call)| {

@@ -37,7 +37,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         run.probe.output == ProbeOutput::Letters
             && run.printed("letters-start")
             && captured_whole(run.call)
-            && prepared(case, trace, run.index)
+            && prepared(trace, run.index)
     });
     each(relevant, |run| {
         // A driver may put a time stamp before each line and a carriage return behind it; and in which order lines come

@@ -39,9 +39,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         return None;
     }
     let again = calls(trace).filter(|(index, call)| {
-        call.program == Program::Prepare
-            && undisturbed(case, trace, *index)
-            && left_over(case, trace, *index)
+        call.program == Program::Prepare && undisturbed(trace, *index) && left_over(trace, *index)
     });
     each(again, |(index, call)| {
         let message = "failed because of what an earlier prepare had left";
@@ -52,14 +50,14 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
 
 /// An earlier prepare, which worked or was ended from outside, has not been cleaned up. One that failed by itself is not
 /// taken into account: the driver may be unable to prepare at all.
-fn left_over(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+fn left_over(trace: &Trace, index: CallIndex) -> bool {
     let before: Vec<_> = calls(trace).take(index.0).collect();
     before
         .iter()
         .enumerate()
         .any(|(position, (earlier, call))| {
             let could = call.program == Program::Prepare
-                && (exit_code(call) == Some(0) || !undisturbed(case, trace, *earlier));
+                && (exit_code(call) == Some(0) || !undisturbed(trace, *earlier));
             let cleaned = before[position..]
                 .iter()
                 .any(|(_, later)| later.program == Program::Cleanup && later.job == call.job);

@@ -32,13 +32,13 @@ use crate::plan::case::{Case, ProbeEnding};
 use crate::trace::{CallIndex, CallRecord, Trace};
 
 /// Looks at one case.
-pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
+pub(crate) fn examine(_: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let exited = calls(trace).filter(|(index, call)| {
         call.leader_exit.is_some()
             && !leader_was_killed(call)
             // The script itself, which SIGTERM should have ended, is `signal/term-ends-work`.
             && script_outlived(call).is_none()
-            && undisturbed_pipes(case, trace, *index)
+            && undisturbed_pipes(trace, *index)
     });
     each(exited, |(index, call)| {
         let (exit, _) = call.leader_exit?;
