@@ -5,8 +5,18 @@
 //!
 //! To add a format: write its module with a `render` function, then add one line to [`FORMATS`].
 
+pub mod badge;
+pub mod codequality;
 pub mod json;
+pub mod jsonl;
+pub mod junit;
+pub mod markdown;
 pub mod model;
+mod outcome;
+mod phrases;
+pub mod sarif;
+pub mod statement;
+pub mod tap;
 pub mod terminal;
 pub mod text;
 
@@ -27,13 +37,53 @@ pub struct Format {
 pub const FORMATS: &[Format] = &[
     Format {
         name: "json",
-        about: "schema driver-conformance/report/v1, for pipelines and dashboards",
+        about: "schema driver-conformance/report/v1: everything, and what `report` reads",
         render: json::render,
+    },
+    Format {
+        name: "jsonl",
+        about: "one JSON object on each line, cases as they end",
+        render: jsonl::render,
+    },
+    Format {
+        name: "junit",
+        about: "one test for each check, for GitLab, GitHub and Jenkins",
+        render: junit::render,
+    },
+    Format {
+        name: "sarif",
+        about: "SARIF 2.1.0: findings in the driver's files, for code scanning",
+        render: sarif::render,
+    },
+    Format {
+        name: "codequality",
+        about: "GitLab Code Quality: findings in a merge request",
+        render: codequality::render,
+    },
+    Format {
+        name: "markdown",
+        about: "a comment on a merge request, a summary of a CI step",
+        render: markdown::render,
+    },
+    Format {
+        name: "tap",
+        about: "TAP 14: one line for each check",
+        render: tap::render,
     },
     Format {
         name: "text",
         about: "what the terminal shows, without colour",
         render: terminal::render_plain,
+    },
+    Format {
+        name: "badge",
+        about: "a small picture (SVG) for a README",
+        render: badge::render,
+    },
+    Format {
+        name: "statement",
+        about: "in-toto statement about the driver's digest, ready to be signed",
+        render: statement::render,
     },
 ];
 

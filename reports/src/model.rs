@@ -87,6 +87,10 @@ macro_rules! words {
     };
 }
 
+pub mod timeline;
+
+use timeline::Timeline;
+
 words! {
     /// What the whole run says about the driver.
     Verdict {
@@ -236,9 +240,128 @@ pub struct Report {
     /// Transitions that were not taken, each with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transitions_missing: Vec<MissingTransition>,
+    /// What is missing, if the run was stopped before its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<Partial>,
+    /// Which part of a run this is, if it was divided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// Every waiver, used or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<WaiverRecord>,
+    /// How long the driver's calls took where nothing was done to them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub durations: Vec<CallDurations>,
+    /// What happened in the cases that stand for findings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timelines: Vec<Timeline>,
+    /// What follows from the results for whoever runs the driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<Advice>,
     /// Remarks on the driver's configuration that are no findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What a run that was stopped did not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partial {
+    /// What stopped it: `SIGINT`, `SIGTERM`.
+    pub reason: String,
+    /// How many selected cases were not run, or not to their end.
+    pub cases_missing: usize,
+}
+
+words! {
+    /// How a run is divided into shards.
+    ShardMethod {
+        /// Consecutive cases, in the order of their names.
+        Slice = "slice",
+        /// By a digest of each name: a case stays in its shard when others come or go.
+        Hash = "hash",
+    }
+}
+
+/// One part of a divided run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// How it is divided.
+    pub method: ShardMethod,
+    /// Which part, from 1.
+    pub index: usize,
+    /// Of how many.
+    pub count: usize,
+    /// Digest over the names of all cases that were divided: those of one run are the same.
+    pub selection: String,
+    /// How many cases were divided.
+    pub cases_total: usize,
+}
+
+/// A waiver, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaiverRecord {
+    /// Glob over ids of checks.
+    pub check: String,
+    /// Glob over names of cases; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
+    /// Reason, owner, link and last day.
+    pub summary: String,
+    /// File and line.
+    pub place: String,
+    /// Whether something was found that it excepts.
+    pub used: bool,
+    /// Its last day is over.
+    #[serde(default)]
+    pub expired: bool,
+    /// Names of the cases that it is for and that were judged: of a divided run, the parts together must be all.
+    #[serde(default)]
+    pub cases_judged: usize,
+    /// How many cases it is for.
+    #[serde(default)]
+    pub cases_total: usize,
+}
+
+/// How long the calls of one program and stage took: only those that ended by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallDurations {
+    /// The program.
+    pub call: Call,
+    /// The stage, for run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
+    /// How many calls.
+    pub count: usize,
+    /// Half of them were quicker; of a divided run, the middle of the parts' middles.
+    pub p50_ms: u64,
+    /// The slowest.
+    pub max_ms: u64,
+}
+
+/// What follows from the results for whoever runs the driver.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Advice {
+    /// What a cleanup that may be repeated must be able to do, ticked from evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checklist: Vec<ChecklistItem>,
+    /// A block for the runner's `config.toml`, with reasons as comments.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub config_toml: String,
+}
+
+/// One item of a checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChecklistItem {
+    /// The item.
+    pub sentence: String,
+    /// `pass`: shown by the evidence; `skip`: not tested.
+    pub status: Status,
+    /// The checks that it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<String>,
+    /// Cases that show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<String>,
 }
 
 /// A transition into which the run has not led the driver.
@@ -266,6 +389,18 @@ pub struct DriverIdentity {
     pub kind: String,
     /// `sha256:` and the digest of the driver's files.
     pub digest: String,
+    /// The file of each program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<DriverProgram>,
+}
+
+/// One program of the driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriverProgram {
+    /// The call it is started for.
+    pub call: Call,
+    /// Its file: relative to the directory the run was started in, if it lies below it.
+    pub file: String,
 }
 
 /// Counts of a run.
@@ -297,6 +432,20 @@ pub struct Summary {
     /// Clauses that bind, and for which there is a check.
     #[serde(default)]
     pub must_clauses_total: usize,
+    /// Places at which the backend or the driver was broken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fault_points_covered: usize,
+    /// Places there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub fault_points_total: usize,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What became of one check over all cases.
@@ -361,6 +510,9 @@ pub struct Finding {
     pub fix: String,
     /// First and last event of the case's trace that show it.
     pub evidence: (usize, usize),
+    /// Where in the driver it is, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
     /// Stays the same between runs while check, call and stage do.
     pub fingerprint: String,
     /// Command that shows it again.
@@ -369,6 +521,16 @@ pub struct Finding {
     /// expired or that nothing matches any more; [`Finding::check`] and [`Finding::case`] are then its globs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<String>,
+}
+
+/// A place in the driver.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// The file, as in [`DriverProgram::file`].
+    pub file: String,
+    /// The line that ran, where the driver itself said so: in an error message or a trace of its shell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
 }
 
 /// One case.

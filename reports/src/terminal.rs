@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::model::{Call, CaseResult, Finding, Level, Report, Status, Verdict};
+use crate::model::{CaseResult, Finding, Level, Report, Status, Verdict};
+use crate::phrases::{self, clause, counted, duration, parts, place};
 use crate::text::{visible, visible_line, wrap};
 
 /// Narrowest text column that still reads well; below it lines are left to the terminal.
@@ -89,22 +90,6 @@ fn groups(report: &Report) -> Vec<Vec<&Finding>> {
     groups
 }
 
-/// `run build_script`, `prepare`, `the whole job`.
-fn place(finding: &Finding) -> String {
-    if finding.status == Status::UnexpectedPass {
-        // What the waiver is for; no call is to blame.
-        return match finding.case.as_str() {
-            "" => "every case".to_owned(),
-            glob => visible_line(glob),
-        };
-    }
-    match (&finding.stage, finding.call) {
-        (Some(stage), call) => format!("{call} {}", visible_line(stage)),
-        (None, Call::Job) => "whole job".to_owned(),
-        (None, call) => call.name().to_owned(),
-    }
-}
-
 /// The first names and how many more there are.
 fn shortened(names: &[String], all: bool) -> String {
     let shown = if all { names.len() } else { NAMES_SHOWN_MAX };
@@ -118,28 +103,6 @@ fn shortened(names: &[String], all: bool) -> String {
         let _ = write!(text, " and {} more", names.len() - shown);
     }
     text
-}
-
-/// `1 case`, `2 cases`.
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 {
-        format!("1 {noun}")
-    } else {
-        format!("{count} {noun}s")
-    }
-}
-
-/// `840 ms`, `4.2 s`, `3 min 20 s`.
-fn duration(milliseconds: u64) -> String {
-    match milliseconds {
-        0..1_000 => format!("{milliseconds} ms"),
-        1_000..120_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
-        _ => format!(
-            "{} min {} s",
-            milliseconds / 60_000,
-            milliseconds % 60_000 / 1_000
-        ),
-    }
 }
 
 /// The text so far and how to write it.
@@ -253,16 +216,11 @@ impl Page {
     }
 
     fn headline(&self, report: &Report, finding: &Finding) -> String {
-        let (word, color) = match finding.status {
-            Status::Inconclusive => ("INCONCLUSIVE", AnsiColor::Yellow),
-            Status::Waived => ("WAIVED", AnsiColor::Cyan),
-            Status::UnexpectedPass => ("STALE WAIVER", AnsiColor::Red),
-            _ if finding.level == Level::Must
-                || report.strict && finding.level == Level::Should =>
-            {
-                ("FAIL", AnsiColor::Red)
-            }
-            _ => ("WARN", AnsiColor::Yellow),
+        let word = phrases::status_word(report, finding);
+        let color = match word {
+            "FAIL" | "STALE WAIVER" => AnsiColor::Red,
+            "WAIVED" => AnsiColor::Cyan,
+            _ => AnsiColor::Yellow,
         };
         let word = self.colored(color, word);
         format!("{word} {}", visible_line(&finding.check))
@@ -282,7 +240,9 @@ impl Page {
                 visible_line(name),
                 counted(case.calls, "call"),
                 duration(case.duration_ms),
-                outcome(case)
+                case.outcome.as_ref().map_or_else(String::new, |outcome| {
+                    format!(", job {}", phrases::outcome(outcome))
+                })
             );
             self.line(&line);
         }
@@ -349,80 +309,31 @@ impl Page {
             );
             self.line(&covered);
         }
+        if summary.fault_points_total > 0 {
+            let faults = format!(
+                "faults   {} of {} points covered",
+                summary.fault_points_covered, summary.fault_points_total
+            );
+            self.line(&faults);
+        }
+        if let Some(sentence) = phrases::incompleteness(report) {
+            self.line(&format!("partial  {sentence}"));
+        }
         let verdict = self.verdict(report);
         self.line(&format!("verdict  {verdict}"));
     }
 
     fn verdict(&self, report: &Report) -> String {
-        let counts = |finding: &&Finding| finding.status == Status::Fail;
-        let mut failed: Vec<&str> = Vec::new();
-        let stale = report.findings.iter();
-        let stale = stale.filter(|finding| finding.status == Status::UnexpectedPass);
-        let stale = stale.count();
-        for finding in report.findings.iter().filter(counts) {
-            let binding =
-                finding.level == Level::Must || report.strict && finding.level == Level::Should;
-            if binding && !failed.contains(&finding.check.as_str()) {
-                failed.push(&finding.check);
-            }
-        }
-        let (color, words, remark) = match report.verdict {
-            Verdict::Pass => (AnsiColor::Green, "PASS", "the driver conforms".to_owned()),
-            Verdict::Fail => {
-                let checks = format!("{} to fix", counted(failed.len(), "check"));
-                let waivers = format!("{} to remove or renew", counted(stale, "waiver"));
-                let remark = match (failed.is_empty(), stale) {
-                    (_, 0) => checks,
-                    (true, _) => waivers,
-                    (false, _) => format!("{checks}, {waivers}"),
-                };
-                (AnsiColor::Red, "FAIL", remark)
-            }
-            Verdict::Inconclusive => {
-                let remark =
-                    "this machine was too busy to judge everything; run it again with fewer --jobs";
-                (AnsiColor::Yellow, "INCONCLUSIVE", remark.to_owned())
-            }
-            Verdict::Error => {
-                let remark = "the harness failed; this says nothing about the driver";
-                (AnsiColor::Red, "ERROR", remark.to_owned())
-            }
+        let (word, remark) = phrases::verdict(report);
+        let color = match report.verdict {
+            Verdict::Pass => AnsiColor::Green,
+            Verdict::Inconclusive => AnsiColor::Yellow,
+            Verdict::Fail | Verdict::Error => AnsiColor::Red,
         };
         format!(
             "{}: {remark} (exit code {})",
-            self.colored(color, words),
+            self.colored(color, word),
             report.exit_code
         )
     }
-}
-
-/// `G8, G9 (must)`.
-fn clause(finding: &Finding) -> String {
-    format!("{} ({})", finding.clause.join(", "), finding.level)
-}
-
-/// `, failed: script_failure, exit code 3`.
-fn outcome(case: &CaseResult) -> String {
-    let Some(outcome) = &case.outcome else {
-        return String::new();
-    };
-    let mut text = format!(", job {}", outcome.state);
-    if let Some(reason) = &outcome.failure_reason {
-        let _ = write!(text, ": {reason}");
-    }
-    if let Some(code) = outcome.exit_code {
-        let _ = write!(text, ", exit code {code}");
-    }
-    text
-}
-
-/// The counts that are not zero, in words; the first is always named.
-fn parts(counts: &[(usize, &str)]) -> String {
-    counts
-        .iter()
-        .enumerate()
-        .filter(|(index, (count, _))| *index == 0 || *count > 0)
-        .map(|(_, (count, word))| format!("{count} {word}"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

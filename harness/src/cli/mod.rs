@@ -165,7 +165,7 @@ fn exit_code_help() -> String {
     }
     text.push_str("\nFormats of --report:\n");
     for format in driver_conformance_reports::FORMATS {
-        let _ = writeln!(text, "  {:<5} {}", format.name, format.about);
+        let _ = writeln!(text, "  {:<11} {}", format.name, format.about);
     }
     text
 }

@@ -90,6 +90,23 @@ struct Prepared {
     expired: bool,
     /// Everything it is for is run, so that it must match something.
     complete: bool,
+    /// How many cases of the catalogue it is for.
+    cases_total: usize,
+}
+
+/// What a waiver is for, among cases.
+#[derive(Debug)]
+pub struct Scope<'waivers> {
+    case: Option<&'waivers Pattern>,
+    /// How many cases of the catalogue it is for; 0 if only a part of its checks is applied.
+    pub cases_total: usize,
+}
+
+impl Scope<'_> {
+    /// Whether it is for this case.
+    pub fn covers(&self, case: &str) -> bool {
+        covers(self.case, case)
+    }
 }
 
 /// Why a waiver fails the run.
@@ -120,6 +137,12 @@ impl Waivers {
             let case = case.map_err(glob)?;
             Ok(Prepared {
                 complete: checks.are_complete(Some(&check)) && cases.are_complete(case.as_ref()),
+                cases_total: if checks.are_complete(Some(&check)) {
+                    let cases = cases.all.iter();
+                    cases.filter(|name| covers(case.as_ref(), name)).count()
+                } else {
+                    0
+                },
                 expired: waiver.expires < today,
                 message: waiver.message.as_deref().map(message_class),
                 waiver: waiver.clone(),
@@ -134,6 +157,22 @@ impl Waivers {
     /// A waiver by its number.
     pub fn get(&self, index: usize) -> Option<&Waiver> {
         self.prepared.get(index).map(|prepared| &prepared.waiver)
+    }
+
+    /// Which cases a waiver is for; all of them, if there is no waiver with this number.
+    pub fn scope(&self, index: usize) -> Scope<'_> {
+        let prepared = self.prepared.get(index);
+        Scope {
+            case: prepared.and_then(|prepared| prepared.case.as_ref()),
+            cases_total: prepared.map_or(0, |prepared| prepared.cases_total),
+        }
+    }
+
+    /// Whether its last day is over.
+    pub fn is_expired(&self, index: usize) -> bool {
+        self.prepared
+            .get(index)
+            .is_some_and(|prepared| prepared.expired)
     }
 
     /// Numbers of the waivers that are for a finding. One that has expired is for none.

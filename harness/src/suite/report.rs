@@ -5,7 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use driver_conformance_reports::model::{
     Call, CaseOutcome, CaseResult, Category, CheckResult, DriverIdentity, ExitCode, Finding, Leak,
-    LeakOrigin, Level, Report, SCHEMA, Status, Summary, Tool, Verdict,
+    LeakOrigin, Level, Report, SCHEMA, Status, Summary, Tool, Verdict, WaiverRecord,
+    timeline::Timeline,
 };
 
 use driver_conformance_scenarios::contract::{self, ClauseId};
@@ -19,6 +20,10 @@ use crate::plan::case::Case;
 use crate::plan::select::escaped;
 use crate::plan::waiver::{Fault, Waiver};
 use crate::trace::{CallIndex, LeakCategory, SurvivingProcess, Trace};
+
+mod durations;
+mod location;
+mod timeline;
 
 use super::coverage::{self, Coverage, Transition};
 use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
@@ -38,6 +43,11 @@ pub struct CaseRun {
     outcome: Option<CaseOutcome>,
     covered: BTreeSet<Transition>,
     leaks: Vec<Leak>,
+    /// What happened, if something was found.
+    timeline: Option<Box<Timeline>>,
+    /// Lines of the driver that the calls to blame named, in the order of the findings.
+    lines: Vec<Option<u32>>,
+    measured: Vec<durations::Measured>,
     cut_short: bool,
     /// It left something that is tied to nobody, and its jobs may each have made it.
     pub(super) suspicious: bool,
@@ -61,7 +71,17 @@ impl CaseRun {
             }
             verdict::CaseResult::Skipped(_) | verdict::CaseResult::Failed(_) => None,
         };
+        let findings = &judged.findings;
+        let line = |found: &verdict::Finding| {
+            let call = trace?.calls.get(found.deviation.call?.0)?;
+            location::line_named(call)
+        };
         Self {
+            timeline: trace
+                .filter(|_| !findings.is_empty())
+                .map(|trace| Box::new(timeline::of(&case, trace, findings))),
+            lines: findings.iter().map(line).collect(),
+            measured: trace.map_or_else(Vec::new, |trace| durations::measured(trace)),
             judged,
             duration,
             calls: trace.map_or(0, |trace| trace.calls.len()),
@@ -165,7 +185,11 @@ pub fn assemble(
     // The same order in every run, however the cases were spread over workers.
     runs.sort_by(|a, b| a.case.name.cmp(&b.case.name));
     let judged = verdict::merge(runs.iter().map(|run| run.judged.clone()), checks);
-    let defects = judged.findings.iter().map(|found| finding(found, options));
+    let programs = location::programs(driver);
+    let defects = judged.findings.iter().map(|found| Finding {
+        location: location::of(&programs, found.program, line_of(found, &runs)),
+        ..finding(found, options)
+    });
     let faults = waiver_faults(&judged, checks, options);
     let findings: Vec<Finding> = defects.chain(faults).collect();
     let cases: Vec<CaseResult> = runs
@@ -197,7 +221,10 @@ pub fn assemble(
         tool: Tool {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
-        driver: identity(driver),
+        driver: DriverIdentity {
+            programs,
+            ..identity(driver)
+        },
         profile: PROFILE.to_owned(),
         engine: "mock".to_owned(),
         seed: options.seed,
@@ -206,9 +233,15 @@ pub fn assemble(
         duration_ms: milliseconds(duration),
         summary: summary(&cases, &coverage, must_clauses(&judged)),
         checks: judged.checks.iter().map(check_result).collect(),
-        findings,
         cases,
         transitions_missing: coverage.missing,
+        partial: None,
+        shard: None,
+        waivers: waiver_records(&judged, &runs, options),
+        durations: durations::summary(runs.iter().flat_map(|run| run.measured.iter().cloned())),
+        timelines: timelines(&findings, &mut runs),
+        findings,
+        advice: None,
         leaks: runs.into_iter().flat_map(|run| run.leaks).collect(),
         notes: notes
             .chain(remarks)
@@ -216,6 +249,51 @@ pub fn assemble(
             .chain(coverage.out_of_reach)
             .collect(),
     }
+}
+
+/// The line that the call to blame named in the case that stands for a finding.
+fn line_of(found: &verdict::Finding, runs: &[CaseRun]) -> Option<u32> {
+    let case = found.cases.first()?;
+    let run = runs.iter().find(|run| run.case.name == *case)?;
+    let same = |own: &&verdict::Finding| own.fingerprint == found.fingerprint;
+    let index = run.judged.findings.iter().position(|own| same(&own))?;
+    *run.lines.get(index)?
+}
+
+/// The timelines of the cases that stand for findings.
+fn timelines(findings: &[Finding], runs: &mut [CaseRun]) -> Vec<Timeline> {
+    let stands = |name: &str| findings.iter().any(|finding| finding.case == name);
+    let shown = runs.iter_mut().filter(|run| stands(&run.case.name));
+    shown
+        .filter_map(|run| run.timeline.take())
+        .map(|timeline| *timeline)
+        .collect()
+}
+
+/// Every waiver with what became of it.
+fn waiver_records(
+    judged: &verdict::Verdict,
+    runs: &[CaseRun],
+    options: &RunOptions,
+) -> Vec<WaiverRecord> {
+    let mut records = Vec::new();
+    let mut index = 0;
+    while let Some(waiver) = options.waivers.get(index) {
+        let judged_cases = runs.iter().map(|run| run.case.name.as_str());
+        let scope = options.waivers.scope(index);
+        records.push(WaiverRecord {
+            check: waiver.check.clone(),
+            case: waiver.case.clone(),
+            summary: waiver.summary(),
+            place: waiver.place.clone(),
+            used: judged.waivers_used.contains(&index),
+            expired: options.waivers.is_expired(index),
+            cases_judged: judged_cases.filter(|name| scope.covers(name)).count(),
+            cases_total: scope.cases_total,
+        });
+        index += 1;
+    }
+    records
 }
 
 /// Why cases were skipped or not judged, each reason once.
@@ -244,6 +322,7 @@ fn identity(driver: &Driver) -> DriverIdentity {
         path: driver.path.display().to_string(),
         kind: driver.kind.name().to_owned(),
         digest: driver.digest.clone(),
+        programs: Vec::new(),
     }
 }
 
@@ -274,6 +353,7 @@ fn finding(found: &verdict::Finding, options: &RunOptions) -> Finding {
         why: check.why.to_owned(),
         fix: check.fix.to_owned(),
         evidence: shown.evidence,
+        location: None,
         fingerprint: found.fingerprint.clone(),
         waiver: found
             .waiver
@@ -341,6 +421,7 @@ fn waiver_fault(
             .to_owned(),
         fix: fix.to_owned(),
         evidence: (0, 0),
+        location: None,
         fingerprint: verdict::fingerprint(&waiver.check, None, None, &class),
         reproduce: options.reproduce.clone(),
         waiver: Some(waiver.summary()),
@@ -423,6 +504,8 @@ fn summary(
         transitions_total: coverage.total,
         must_clauses_covered: clauses.clone().filter(|(_, looked_at)| *looked_at).count(),
         must_clauses_total: clauses.count(),
+        fault_points_covered: 0,
+        fault_points_total: 0,
     }
 }
 

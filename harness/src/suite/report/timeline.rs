@@ -1,0 +1,242 @@
+//! From the trace of a case to its timeline: who did what when, in lanes, short enough to be drawn.
+
+use std::time::Duration;
+
+use driver_conformance_reports::model::timeline::{Instant, Lane, Marked, Span, Timeline, Tone};
+
+use crate::checks::verdict;
+use crate::contract::moment::Moment;
+use crate::contract::protocol::KillSignal;
+use crate::plan::case::Case;
+use crate::trace::{CallIndex, CallRecord, Trace, TraceEventKind};
+
+use super::super::call_name;
+use super::call_of;
+
+/// Most spans of one timeline.
+const SPANS_MAX: usize = 80;
+/// Most moments of one timeline.
+const MOMENTS_MAX: usize = 160;
+/// Most characters of a label.
+const LABEL_CHARACTERS_MAX: usize = 120;
+
+/// The timeline of a case, with what shows each of these findings of it.
+pub(super) fn of(case: &Case, trace: &Trace, findings: &[verdict::Finding]) -> Timeline {
+    let mut spans = spans(trace);
+    let mut moments = moments(trace);
+    let left_out =
+        spans.len().saturating_sub(SPANS_MAX) + moments.len().saturating_sub(MOMENTS_MAX);
+    spans.truncate(SPANS_MAX);
+    moments.truncate(MOMENTS_MAX);
+    Timeline {
+        case: case.name.clone(),
+        about: case.about.clone(),
+        end_us: end(trace),
+        spans,
+        moments,
+        marked: findings
+            .iter()
+            .filter_map(|found| marked(trace, found))
+            .collect(),
+        left_out,
+    }
+}
+
+/// The last thing that is known to have happened.
+fn end(trace: &Trace) -> u64 {
+    let events = trace.events.iter().map(|event| event.at);
+    let calls = trace
+        .calls
+        .iter()
+        .flat_map(|call| [Some(call.started), call.ended, call.abandoned]);
+    microseconds(events.chain(calls.flatten()).max().unwrap_or(Moment::START))
+}
+
+fn microseconds(moment: Moment) -> u64 {
+    of_duration(moment.since_start())
+}
+
+fn of_duration(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn label(text: &str) -> String {
+    text.chars().take(LABEL_CHARACTERS_MAX).collect()
+}
+
+fn spans(trace: &Trace) -> Vec<Span> {
+    let mut spans = Vec::new();
+    for call in &trace.calls {
+        spans.push(of_call(call));
+        spans.extend(held_open(trace, call));
+        spans.extend(of_script(call));
+    }
+    for process in &trace.surviving_processes {
+        let maker = process.made_by.and_then(|index| trace.calls.get(index.0));
+        spans.push(Span {
+            lane: Lane::Processes,
+            label: label(&format!("left: {}", process.command)),
+            job: maker.map_or(0, |call| call.job),
+            from_us: maker.map_or(0, |call| microseconds(call.started)),
+            to_us: None,
+            tone: Tone::Leak,
+        });
+    }
+    spans
+}
+
+fn of_call(call: &CallRecord) -> Span {
+    let name = call_name(call.program, call.stage.as_ref());
+    let (words, tone) = match (call.leader_exit, &call.start_failure) {
+        (_, Some(failure)) => (format!("not started: {failure:?}"), Tone::Failed),
+        (None, None) => ("no end seen".to_owned(), Tone::Gap),
+        (Some((_, status)), None) if status.is_success() => {
+            ("exit status 0".to_owned(), Tone::Plain)
+        }
+        (Some((_, status)), None) if call.signals.is_empty() => (status.to_string(), Tone::Failed),
+        (Some((_, status)), None) => (status.to_string(), Tone::Ended),
+    };
+    let leader = call.leader_exit.map(|(at, _)| at);
+    Span {
+        lane: Lane::Driver,
+        label: label(&format!("{name}: {words}")),
+        job: call.job,
+        from_us: microseconds(call.started),
+        to_us: leader.or(call.ended).or(call.abandoned).map(microseconds),
+        tone,
+    }
+}
+
+/// The time between the end of a call's program and the end of its output: the runner waits, and nothing goes on.
+fn held_open(trace: &Trace, call: &CallRecord) -> Option<Span> {
+    /// Shorter than this, it is only the way of the news through the kernel.
+    const SHOWN_FROM: Duration = Duration::from_millis(50);
+    let (exited, _) = call.leader_exit?;
+    let over = call.ended.or(call.abandoned)?;
+    if over.since(exited) < SHOWN_FROM {
+        return None;
+    }
+    let index = trace
+        .calls
+        .iter()
+        .position(|known| std::ptr::eq(known, call))?;
+    let holder = trace
+        .pipe_holders
+        .iter()
+        .find(|holder| holder.call == CallIndex(index));
+    let holder = holder.map_or_else(String::new, |holder| format!(" by {}", holder.command));
+    Some(Span {
+        lane: Lane::Runner,
+        label: label(&format!(
+            "waits for the output of {}, held open{holder}",
+            call_name(call.program, call.stage.as_ref())
+        )),
+        job: call.job,
+        from_us: microseconds(exited),
+        to_us: Some(microseconds(over)),
+        tone: Tone::Gap,
+    })
+}
+
+/// From the first to the last sign of life of the script.
+fn of_script(call: &CallRecord) -> Option<Span> {
+    let (from, _) = call
+        .markers
+        .iter()
+        .find(|(_, marker)| marker.word == "start")?;
+    let ended = call.markers.iter().find(|(_, marker)| marker.word == "end");
+    let (to, _) = ended.or_else(|| call.markers.last())?;
+    let stage = call.stage.as_ref()?;
+    let words = if ended.is_some() { "" } else { ", no end seen" };
+    Some(Span {
+        lane: Lane::Processes,
+        label: label(&format!("script of {stage}{words}")),
+        job: call.job,
+        from_us: microseconds(*from),
+        to_us: Some(microseconds(*to)),
+        tone: if ended.is_some() {
+            Tone::Plain
+        } else {
+            Tone::Ended
+        },
+    })
+}
+
+fn moments(trace: &Trace) -> Vec<Instant> {
+    let mut moments = Vec::new();
+    for event in &trace.events {
+        let (lane, text, tone) = match &event.kind {
+            TraceEventKind::SignalSent(call, signal, result) => {
+                let name = match signal {
+                    KillSignal::Term => "SIGTERM",
+                    KillSignal::Kill => "SIGKILL",
+                };
+                let to = name_of(trace, *call);
+                (
+                    Lane::Signals,
+                    format!("{name} to {to} ({result:?})"),
+                    Tone::Ended,
+                )
+            }
+            TraceEventKind::Stimulus(text) => (Lane::Runner, text.clone(), Tone::Ended),
+            TraceEventKind::CallAbandoned(call) => {
+                let text = format!("gives up on {}", name_of(trace, *call));
+                (Lane::Runner, text, Tone::Failed)
+            }
+            TraceEventKind::CallNotStarted(call, failure) => {
+                let text = format!("{} does not start: {failure:?}", name_of(trace, *call));
+                (Lane::Driver, text, Tone::Failed)
+            }
+            TraceEventKind::JobFinished(outcome) => {
+                let tone = if outcome.state() == "success" {
+                    Tone::Plain
+                } else {
+                    Tone::Failed
+                };
+                (
+                    Lane::Runner,
+                    format!("job is over: {}", outcome.state()),
+                    tone,
+                )
+            }
+            TraceEventKind::CallStarted(_)
+            | TraceEventKind::Marker(..)
+            | TraceEventKind::FirstOutput(..)
+            | TraceEventKind::LeaderExited(..)
+            | TraceEventKind::PipeClosed(..)
+            | TraceEventKind::CallEnded(_) => continue,
+        };
+        moments.push(Instant {
+            lane,
+            label: label(&text),
+            job: event.job,
+            at_us: microseconds(event.at),
+            tone,
+        });
+    }
+    moments
+}
+
+fn name_of(trace: &Trace, call: CallIndex) -> String {
+    let call = trace.calls.get(call.0);
+    call.map_or_else(
+        || "a call".to_owned(),
+        |call| call_name(call.program, call.stage.as_ref()),
+    )
+}
+
+/// The time between the first and the last event of the evidence; of a call to blame without evidence, the time it took.
+fn marked(trace: &Trace, found: &verdict::Finding) -> Option<Marked> {
+    let (first, last) = found.deviation.evidence;
+    let from = trace.events.get(first)?.at;
+    let to = trace.events.get(last).map_or(from, |event| event.at);
+    Some(Marked {
+        check: found.check.id.to_owned(),
+        call: found
+            .program
+            .map_or(driver_conformance_reports::model::Call::Job, call_of),
+        stage: found.stage.clone(),
+        from_us: microseconds(from),
+        to_us: microseconds(to.max(from)),
+    })
+}
