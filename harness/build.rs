@@ -67,7 +67,8 @@ fn detectors(root: &Path) -> String {
         .filter(|path| has_extension(path, "rs"))
     {
         let (module, path) = (stem(&file), file.display().to_string());
-        writeln!(modules, "#[path = {path:?}]\nmod {module};").expect("writing to a string");
+        writeln!(modules, "#[path = {path:?}]\npub(super) mod {module};")
+            .expect("writing to a string");
         writeln!(entries, "    &{module}::DETECTOR,").expect("writing to a string");
     }
     format!(

@@ -132,6 +132,42 @@ fn what_a_survivor_holds_is_told() {
     );
 }
 
+/// A service of the machine: for each line that is written into a pipe it starts a process of that name, once.
+fn start_service(pipe: &Path) {
+    let text = "mkfifo \"$1\"\nsetsid bash -c 'read -r name <\"$1\"; (exec -a \"$name\" sleep 600) & ' service \"$1\" \
+                </dev/null >/dev/null 2>&1 &";
+    let status = Command::new("bash")
+        .args(["-c", text, "start"])
+        .arg(pipe)
+        .status();
+    assert!(status.expect("starts").success());
+}
+
+#[test]
+fn a_process_that_a_service_started_for_the_job_is_told() {
+    let environment = environment();
+    let pipe = environment.directories.root().join("service");
+    start_service(&pipe);
+    let text = format!(
+        "case $1 in prepare) echo \"machine of $HOME\" >'{}'\n\
+         until grep -aqs \"[m]achine of $HOME\" /proc/[0-9]*/cmdline; do sleep 0.01; done;;\n\
+         run) exec bash \"$2\";; esac",
+        pipe.display()
+    );
+    let trace = run_small_job(&environment, &text, Vec::new());
+    let left: Vec<_> = trace
+        .leaks
+        .iter()
+        .filter(|leak| leak.detector == "distant-processes")
+        .collect();
+    for leak in &left {
+        works(&format!("kill {}", leak.identity));
+    }
+    assert_eq!(left.len(), 1, "{:#?}", trace.leaks);
+    assert_eq!(left[0].evidence, Some(Evidence::InsideCase));
+    assert!(trace.surviving_processes.is_empty());
+}
+
 #[test]
 fn who_holds_the_output_of_a_call_is_told() {
     let environment = environment();

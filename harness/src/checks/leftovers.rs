@@ -13,8 +13,18 @@ pub(crate) fn left_after_cleanup(
     message: &str,
     expected: &str,
 ) -> Option<Vec<Deviation>> {
+    left_after_cleanup_where(trace, |leak| leak.category == category, message, expected)
+}
+
+/// The same for the leaks that `wanted` picks.
+pub(crate) fn left_after_cleanup_where(
+    trace: &Trace,
+    wanted: impl Fn(&Leak) -> bool,
+    message: &str,
+    expected: &str,
+) -> Option<Vec<Deviation>> {
     calls(trace).find(|(index, _)| cleaned_up_after(trace, *index))?;
-    let left: Vec<&Leak> = of_one_job(trace, category).collect();
+    let left: Vec<&Leak> = of_one_job(trace, wanted).collect();
     let mut makers: Vec<Option<CallIndex>> = left.iter().map(|leak| leak.made_by).collect();
     makers.sort();
     makers.dedup();
@@ -36,13 +46,13 @@ pub(crate) fn left_after_cleanup(
     Some(found.collect())
 }
 
-/// The leaks of a category that belong to one job alone and that its cleanup should have removed.
-pub(crate) fn of_one_job(trace: &Trace, category: LeakCategory) -> impl Iterator<Item = &Leak> {
-    let of_category = trace.leaks.iter();
-    of_category.filter(move |leak| {
-        leak.category == category
-            && should_be_gone(trace, leak)
-            && (is_of_a_job(leak) || grows(trace, leak))
+/// The leaks among those `wanted` that belong to one job alone and that its cleanup should have removed.
+pub(crate) fn of_one_job(
+    trace: &Trace,
+    wanted: impl Fn(&Leak) -> bool,
+) -> impl Iterator<Item = &Leak> {
+    trace.leaks.iter().filter(move |leak| {
+        wanted(leak) && should_be_gone(trace, leak) && (is_of_a_job(leak) || grows(trace, leak))
     })
 }
 

@@ -16,6 +16,7 @@ pub(crate) mod mount_table;
 mod watch;
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,8 +67,8 @@ pub(crate) struct Object {
     pub(crate) names: Vec<String>,
     /// The process that made it, where the kernel tells.
     pub(crate) creator: Option<u32>,
-    /// When it was made, as the kernel notes it for files: since the Unix epoch.
-    pub(crate) born: Option<Duration>,
+    /// Between which times it was made, since the Unix epoch, where the kernel tells.
+    pub(crate) born: Option<RangeInclusive<Duration>>,
 }
 
 impl Object {
@@ -87,6 +88,11 @@ impl Object {
 /// All detectors, sorted by name.
 pub fn all() -> &'static [&'static Detector] {
     registry::ALL
+}
+
+/// Whether a leak is a process that does not descend from the driver's calls.
+pub(crate) fn is_distant_process(leak: &crate::trace::Leak) -> bool {
+    leak.detector == registry::distant_processes::NAME
 }
 
 /// What `build.rs` found.

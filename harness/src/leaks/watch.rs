@@ -1,6 +1,7 @@
 //! Snapshots of one case compared: what appeared, during which call, and whether it is the case's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,8 +169,8 @@ impl LeakWatch {
                     continue;
                 }
                 let evidence = self.marks.evidence(&object, makers);
-                let born_in = match (object.born, evidence) {
-                    (Some(born), Some(Evidence::NamesJob(job))) => alive_at(&self.calls, job, born),
+                let born_in = match (&object.born, evidence) {
+                    (Some(born), Some(Evidence::NamesJob(job))) => alive_in(&self.calls, job, born),
                     _ => None,
                 };
                 let leak = sort.leak(object, evidence, born_in);
@@ -230,11 +231,11 @@ fn now(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
-/// The one call of a job that was alive at a time; `None` if the tick of the clock leaves a doubt.
-fn alive_at(calls: &[Window], job: usize, time: Duration) -> Option<CallIndex> {
+/// The one call of a job that was alive between two times; `None` if the tick of the clock leaves a doubt.
+fn alive_in(calls: &[Window], job: usize, times: &RangeInclusive<Duration>) -> Option<CallIndex> {
     let mut alive = calls.iter().filter(|window| {
         let until = window.until.unwrap_or(Duration::MAX);
-        window.job == job && window.from <= time && time <= until
+        window.job == job && window.from <= *times.end() && *times.start() <= until
     });
     let first = alive.next()?;
     alive.next().is_none().then_some(first.call)
@@ -320,7 +321,13 @@ mod tests {
             window(1, 0, 20, 30),
             window(2, 1, 12, 40),
         ];
-        let at = |job, second| alive_at(&calls, job, Duration::from_secs(second));
+        let between = |job, first, last| {
+            let times = Duration::from_secs(first)..=Duration::from_secs(last);
+            alive_in(&calls, job, &times)
+        };
+        let at = |job, second| between(job, second, second);
+        assert_eq!(between(0, 13, 18), Some(CallIndex(0)));
+        assert_eq!(between(0, 18, 22), None);
         assert_eq!(at(0, 15), Some(CallIndex(0)));
         assert_eq!(at(0, 20), None);
         assert_eq!(at(0, 35), None);

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use super::tree;
 
@@ -31,6 +33,25 @@ pub(crate) fn holders_of_pipe(ancestor: u32, pipe: impl AsFd) -> Vec<(u32, Strin
             (process.pid.unsigned_abs(), command)
         })
         .collect()
+}
+
+/// A process that does not descend from the driver's calls.
+pub(crate) struct DistantProcess {
+    /// Its command line.
+    pub(crate) command: String,
+    /// What it listens on, in words.
+    pub(crate) holds: Vec<String>,
+    /// Between which times it was started, since the Unix epoch.
+    pub(crate) born: Option<RangeInclusive<Duration>>,
+}
+
+/// A living process; `None`: it is gone, or belongs to the kernel.
+pub(crate) fn distant_process(pid: i32) -> Option<DistantProcess> {
+    Some(DistantProcess {
+        command: tree::living_command_line(pid)?,
+        holds: of(pid, &[]),
+        born: tree::born(pid),
+    })
 }
 
 /// What a process holds, in words. `output` are the pipes of the call it comes from.

@@ -18,6 +18,6 @@ pub mod supervisor;
 mod tree;
 mod wire;
 
-pub(crate) use holdings::holders_of_pipe;
-pub(crate) use tree::command_lines;
+pub(crate) use holdings::{distant_process, holders_of_pipe};
+pub(crate) use tree::{command_lines, is_of_this_harness};
 pub(crate) use wire::wait_ready;

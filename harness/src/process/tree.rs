@@ -3,6 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Read as _;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Longest command line that is kept, bytes.
 const COMMAND_BYTES_MAX: usize = 300;
@@ -129,6 +133,50 @@ fn parse_stat(text: &str) -> Option<Process> {
     })
 }
 
+/// Ticks in which the kernel tells times of processes: the same on every Linux that people use.
+const TICK_MILLISECONDS: u64 = 10;
+/// Most generations that are climbed.
+const GENERATIONS_MAX: usize = 1000;
+
+/// Whether a process descends from this one.
+pub(crate) fn is_of_this_harness(pid: i32) -> bool {
+    let own = std::process::id().cast_signed();
+    let mut current = pid;
+    for _ in 0..GENERATIONS_MAX {
+        if current == own {
+            return true;
+        }
+        match process(current) {
+            Some(found) if found.parent > 0 => current = found.parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// Between which times a process was started, since the Unix epoch. The kernel counts in ticks since it started.
+pub(super) fn born(pid: i32) -> Option<RangeInclusive<Duration>> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let ticks = start_ticks(&String::from_utf8_lossy(&text))?;
+    let time = |clock| Duration::try_from(clock_gettime(clock)).ok();
+    let kernel_started = time(ClockId::Realtime)?.checked_sub(time(ClockId::Boottime)?)?;
+    let earliest = kernel_started + Duration::from_millis(ticks.checked_mul(TICK_MILLISECONDS)?);
+    Some(earliest..=earliest + Duration::from_millis(TICK_MILLISECONDS))
+}
+
+/// The time of the start of a process in a line of `/proc/<pid>/stat`: the twentieth field behind the name.
+fn start_ticks(text: &str) -> Option<u64> {
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// The command line of a process, unless it is gone, is a zombie or belongs to the kernel.
+pub(super) fn living_command_line(pid: i32) -> Option<String> {
+    let is_alive = !process(pid)?.zombie;
+    let command = command_line(pid);
+    (is_alive && command != STILL_FORKING).then_some(command)
+}
+
 /// The command line of a process, in one line.
 pub(super) fn command_line(pid: i32) -> String {
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -167,6 +215,14 @@ mod tests {
     #[test]
     fn a_zombie_is_told_from_the_living() {
         assert!(parse_stat("42 (x) Z 7 40 39").expect("parses").zombie);
+    }
+
+    #[test]
+    fn a_process_was_born_a_short_while_before_now() {
+        let now = Duration::try_from(clock_gettime(ClockId::Realtime)).expect("after 1970");
+        let own = born(std::process::id().cast_signed()).expect("it is there");
+        assert!(*own.start() <= now, "{own:?} is after {now:?}");
+        assert_eq!(start_ticks("42 (x) S 7 40"), None);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use driver_conformance_scenarios::zoo::{Animal, Content};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::Command;
 
 use crate::checks;
@@ -106,6 +107,8 @@ impl Keeper {
             .write(&directory.path().join(&animal.name))
             .map_err(|error| format!("it cannot be written: {error}"))?;
         let report = directory.path().join(REPORT_FILE);
+        let _service = Service::start(animal, &directory.path().join(&animal.name))
+            .map_err(|error| format!("its service cannot be started: {error}"))?;
         let output = self
             .run(&self.command(animal, &driver, &report))
             .map_err(|error| format!("{} cannot be run: {error}", self.program.display()))?;
@@ -167,6 +170,36 @@ impl Keeper {
                 .await
                 .map_err(|_| too_slow())?
         })
+    }
+}
+
+/// The service that an animal brings along; ends with all that it started when dropped.
+struct Service(std::process::Child);
+
+impl Service {
+    fn start(animal: &Animal, directory: &Path) -> io::Result<Option<Self>> {
+        let Some(command) = &animal.service else {
+            return Ok(None);
+        };
+        let child = std::process::Command::new("bash")
+            .args(["-c", command])
+            .current_dir(directory)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Some(Self(child)))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if let Some(group) = Pid::from_raw(self.0.id().cast_signed()) {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.0.wait();
     }
 }
 

@@ -44,6 +44,7 @@ struct Document {
     #[serde(default)]
     file: Vec<FileEntry>,
     tidy: Option<String>,
+    service: Option<String>,
     #[serde(default)]
     edit: Vec<Spanned<EditEntry>>,
     #[serde(default)]
@@ -188,6 +189,7 @@ impl AnimalFile<'_> {
             needs: self.document.needs.clone(),
             cases: self.document.cases.clone(),
             tidy: self.document.tidy.clone(),
+            service: self.document.service.clone(),
             flaw,
             files,
         }

@@ -20,7 +20,9 @@
 //! ```
 //!
 //! A flaw may need a file that its base does not have (`[[file]]` with `path`, `text`, `executable`). One that leaves things
-//! on the machine says by which shell command they are taken away after a visit (`tidy`).
+//! on the machine says by which shell command they are taken away after a visit (`tidy`). One that asks a service of the
+//! machine for something brings that service along (`service`): a shell command that runs in the directory of the driver
+//! while it is visited, and that the driver did not start.
 //!
 //! Applying the edits is pure; [`Animal::write`] puts the result into a directory.
 
@@ -107,6 +109,8 @@ pub struct Animal {
     pub cases: Vec<String>,
     /// The shell command that takes away what it leaves on the machine outside its directories.
     pub tidy: Option<String>,
+    /// The shell command that runs beside it in its directory, as a service of the machine would.
+    pub service: Option<String>,
     /// The flaw; a good animal has none.
     pub flaw: Option<Flaw>,
     /// Its files, edits applied.

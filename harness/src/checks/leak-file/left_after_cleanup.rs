@@ -47,7 +47,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         .filter(|(index, path)| cleaned.contains(index) && !for_keeps(case, trace, *index, path))
         .map(|(index, path)| (Some(index), path));
     // In places that others use as well, only what names the job is known to be its own.
-    let shared = leftovers::of_one_job(trace, LeakCategory::File)
+    let shared = leftovers::of_one_job(trace, |leak| leak.category == LeakCategory::File)
         .map(|leak| (leak.made_by, Path::new(&leak.what)))
         .filter(|(index, path)| !for_keeps(case, trace, index.unwrap_or(CallIndex(0)), path));
     let left: Vec<(Option<CallIndex>, &Path)> = private.chain(shared).collect();

@@ -24,9 +24,10 @@
 //! Must: F6.
 
 use crate::checks::Deviation;
-use crate::checks::leftovers::left_after_cleanup;
+use crate::checks::leftovers::left_after_cleanup_where;
+use crate::leaks::is_distant_process;
 use crate::plan::case::Case;
-use crate::trace::{LeakCategory, Trace};
+use crate::trace::{Leak, LeakCategory, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
@@ -34,7 +35,8 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         "left shared memory behind",
         "no shared memory, semaphore or queue of a job",
     );
-    left_after_cleanup(trace, LeakCategory::Process, message, expected)
+    let wanted = |leak: &Leak| leak.category == LeakCategory::Process && !is_distant_process(leak);
+    left_after_cleanup_where(trace, wanted, message, expected)
 }
 
 #[cfg(test)]

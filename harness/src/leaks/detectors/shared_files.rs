@@ -186,7 +186,7 @@ fn object(path: &Path, since: Duration) -> Option<Object> {
         what: path.clone(),
         names: vec![path],
         creator: None,
-        born: birth(&status),
+        born: birth(&status).map(|born| born..=born),
     })
 }
 
