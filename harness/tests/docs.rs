@@ -1,5 +1,5 @@
-//! `docs/contract.md` and `docs/checks.md` are written from the data they describe. A difference fails;
-//! `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
+//! `docs/contract.md`, `docs/checks.md` and the evidence in `README.md` are written from the data they describe. A difference
+//! fails; `UPDATE_DOCS=1 cargo test --test docs` writes them anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -319,6 +319,48 @@ fn settle(name: &str, page: &str) {
             format!("line {} should be {wanted:?}", index + 1)
         })
     );
+}
+
+/// Where the figures in the README begin and end.
+const EVIDENCE: [&str; 2] = ["<!-- evidence: ", "<!-- evidence ends -->"];
+
+/// What the zoo and the contract come to, as figures. That the drivers are caught by just what is expected of them is what
+/// the test `zoo` and `self-test` see to.
+fn evidence() -> String {
+    let broken = || zoo::all().iter().filter(|animal| !animal.is_good());
+    let survivors: Vec<String> = broken()
+        .filter(|animal| animal.findings().is_empty())
+        .map(|animal| format!("`{}`", animal.name))
+        .collect();
+    let (all, good) = (broken().count(), zoo::all().len() - broken().count());
+    let caught = all - survivors.len();
+    let musts = || {
+        let clauses = contract::all().iter();
+        clauses.filter(|clause| clause.level == contract::Level::Must)
+    };
+    let checked = musts().filter(|clause| !checks_of(clause).is_empty());
+    format!(
+        "{}written by `UPDATE_DOCS=1 cargo test --test docs` -->\n\
+         - {caught} of the {all} broken drivers are caught by just the checks that are expected, a mutation score of {} %; {good} \
+         good drivers of\n  different styles are clean. The survivors say in their files why they are not caught: {}.\n\
+         - {} of the {} clauses that bind a driver have a check; [docs/contract.md](docs/contract.md) says of the others why \
+         not.\n{}",
+        EVIDENCE[0],
+        caught * 100 / all,
+        survivors.join(", "),
+        checked.count(),
+        musts().count(),
+        EVIDENCE[1],
+    )
+}
+
+#[test]
+fn the_evidence_in_the_readme_is_up_to_date() {
+    let path = root().join("README.md");
+    let file = std::fs::read_to_string(&path).expect("the repository has a README");
+    let (before, rest) = file.split_once(EVIDENCE[0]).expect("the evidence begins");
+    let (_, after) = rest.split_once(EVIDENCE[1]).expect("the evidence ends");
+    settle("../README.md", &format!("{before}{}{after}", evidence()));
 }
 
 #[test]

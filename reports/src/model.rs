@@ -422,6 +422,9 @@ pub struct Summary {
     pub errors: usize,
     /// Calls of the driver's programs.
     pub calls: usize,
+    /// How long the calls took, added up, milliseconds. Several may run at the same time.
+    #[serde(default)]
+    pub call_time_ms: u64,
     /// Transitions of the emulated runner that were taken.
     pub transitions_covered: usize,
     /// Transitions there are for this driver.

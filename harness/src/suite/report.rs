@@ -40,6 +40,7 @@ pub struct CaseRun {
     judged: verdict::Verdict,
     duration: Duration,
     calls: usize,
+    call_time: Duration,
     outcome: Option<CaseOutcome>,
     covered: BTreeSet<Transition>,
     leaks: Vec<Leak>,
@@ -85,6 +86,7 @@ impl CaseRun {
             judged,
             duration,
             calls: trace.map_or(0, |trace| trace.calls.len()),
+            call_time: trace.map_or(Duration::ZERO, |trace| call_time(trace)),
             outcome: trace.and_then(|trace| case_outcome(trace)),
             covered: trace.map_or_else(BTreeSet::new, |trace| coverage::covered(&case, trace)),
             leaks: trace.map_or_else(Vec::new, |trace| leaks(&case.name, trace)),
@@ -231,7 +233,10 @@ pub fn assemble(
         strict: options.strict,
         started: utc_timestamp(started),
         duration_ms: milliseconds(duration),
-        summary: summary(&cases, &coverage, must_clauses(&judged)),
+        summary: Summary {
+            call_time_ms: milliseconds(runs.iter().map(|run| run.call_time).sum()),
+            ..summary(&cases, &coverage, must_clauses(&judged))
+        },
         checks: judged.checks.iter().map(check_result).collect(),
         cases,
         transitions_missing: coverage.missing,
@@ -504,9 +509,16 @@ fn summary(
         transitions_total: coverage.total,
         must_clauses_covered: clauses.clone().filter(|(_, looked_at)| *looked_at).count(),
         must_clauses_total: clauses.count(),
-        fault_points_covered: 0,
-        fault_points_total: 0,
+        ..Summary::default()
     }
+}
+
+/// How long the calls took, added up.
+fn call_time(trace: &Trace) -> Duration {
+    let calls = trace.calls.iter();
+    calls
+        .filter_map(|call| Some(call.ended?.since(call.started)))
+        .sum()
 }
 
 fn leaks(case: &str, trace: &Trace) -> Vec<Leak> {
