@@ -1,0 +1,111 @@
+//! A personality as it is written: a TOML file that says which programs there are, which words they understand, what
+//! these do, and what is printed.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    /// Its name: `podman`.
+    pub(super) name: String,
+    /// What it stands for, in a sentence.
+    pub(super) about: String,
+    /// A personality that this one is like; what is written here wins.
+    pub(super) like: Option<String>,
+    /// The programs that are put on PATH.
+    pub(super) programs: Vec<String>,
+    /// What the tool prints and returns when it has trouble of its own. `{program}` and `{message}` are known.
+    pub(super) failure: Option<Said>,
+    /// Options that may stand before the verb.
+    #[serde(default)]
+    pub(super) options: Options,
+    /// How often a box must be asked for before it is ready, after its start.
+    pub(super) ready_after_polls: Option<u32>,
+    /// What is said when something is refused: by `kind.reason`, or by `reason` for all kinds.
+    #[serde(default)]
+    pub(super) refusals: BTreeMap<String, Said>,
+    /// What is shown of an object: a JSON document in whose strings fields are put.
+    #[serde(default)]
+    pub(super) documents: BTreeMap<String, toml::Value>,
+    /// The environment of a program in a box, before what the driver adds.
+    #[serde(default)]
+    pub(super) environment: BTreeMap<String, String>,
+    /// The verbs.
+    #[serde(default)]
+    pub(super) verb: Vec<Verb>,
+}
+
+/// What is printed, and the exit code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Said {
+    /// The exit code.
+    pub(crate) code: i32,
+    /// On standard error.
+    #[serde(default)]
+    pub(crate) text: String,
+    /// On standard output.
+    #[serde(default)]
+    pub(crate) output: String,
+}
+
+/// Options and what they mean.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Options {
+    /// Options without a value: all spellings, and the name of the parameter that they set; none: they change nothing here.
+    #[serde(default)]
+    pub(crate) flags: BTreeMap<String, String>,
+    /// Options with a value.
+    #[serde(default)]
+    pub(crate) values: BTreeMap<String, String>,
+}
+
+/// A verb of a program.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Verb {
+    /// Of which program; none: of all of them.
+    pub(crate) program: Option<String>,
+    /// Its spellings, each one or more words; an empty one for a program without verbs.
+    pub(crate) words: Vec<String>,
+    /// What it does: the name of an operation.
+    pub(crate) operation: String,
+    /// To which kind of object, where the operation is for all kinds.
+    #[serde(default)]
+    pub(crate) kind: String,
+    /// Its options.
+    #[serde(default)]
+    pub(crate) flags: BTreeMap<String, String>,
+    /// Its options with a value.
+    #[serde(default)]
+    pub(crate) values: BTreeMap<String, String>,
+    /// Its arguments: `name`, `name?` (may be missing), `name+` (one or more), `name...` (any number).
+    #[serde(default)]
+    pub(crate) arguments: Vec<String>,
+    /// What follows the first argument is no option.
+    #[serde(default)]
+    pub(crate) options_first: bool,
+    /// Parameters that are always set.
+    #[serde(default)]
+    pub(crate) with: BTreeMap<String, String>,
+    /// What is printed on standard output for each object that it was done to. With `quiet`, only that.
+    #[serde(default)]
+    pub(crate) output: String,
+    /// What is printed for each object if the parameter `quiet` is set.
+    pub(crate) quiet: Option<String>,
+    /// What is printed before the first object, unless quiet or in a format of the caller.
+    #[serde(default)]
+    pub(crate) heading: String,
+    /// What is printed on standard error when it succeeds.
+    #[serde(default)]
+    pub(crate) error_output: String,
+    /// Which document it shows; otherwise that of the kind.
+    pub(crate) document: Option<String>,
+    /// What it says when it refuses, where it differs.
+    #[serde(default)]
+    pub(crate) refusals: BTreeMap<String, Said>,
+}
