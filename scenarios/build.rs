@@ -1,4 +1,4 @@
-//! Embeds every scenario file of `cases/<theme>/` and the zoo into the crate, so that the binary needs no files beside it,
+//! Embeds every scenario file of `cases/<theme>/`, the zoo and the symptoms into the crate, so that the binary needs no files beside it,
 //! and makes an enum of the clauses in `contract.toml`, so that code that names a clause there is none of does not build.
 
 use std::fmt::Write as _;
@@ -15,21 +15,25 @@ fn main() {
         println!("cargo::rerun-if-changed={}", theme.display());
         files.extend(entries(&theme).into_iter().filter(|path| is_scenario(path)));
     }
-    let zoo = root.join("zoo");
-    println!("cargo::rerun-if-changed={}", zoo.display());
-    let animals: Vec<PathBuf> = entries(&zoo)
-        .into_iter()
-        .filter(|path| is_scenario(path))
-        .collect();
+    let animals = toml_files(&root.join("zoo"));
+    let symptoms = toml_files(&root.join("symptoms"));
     let target = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     for (name, text) in [
         ("files.rs", source_files(&root, &files)),
+        ("symptom_files.rs", source_files(&root, &symptoms)),
         ("zoo_files.rs", source_files(&root, &animals)),
         ("driver_files.rs", driver_files(&root.join("drivers"))),
         ("clause_id.rs", clause_id(&root)),
     ] {
         fs::write(target.join(name), text).expect("OUT_DIR is writable");
     }
+}
+
+/// The TOML files of a directory.
+fn toml_files(directory: &Path) -> Vec<PathBuf> {
+    println!("cargo::rerun-if-changed={}", directory.display());
+    let files = entries(directory).into_iter();
+    files.filter(|path| is_scenario(path)).collect()
 }
 
 /// The list of these files with their texts.

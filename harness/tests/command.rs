@@ -83,7 +83,7 @@ fn help_tells_everything() {
     let output = run(&["--help"]);
     expect_code(&output, 0);
     insta::assert_snapshot!("help", stdout(&output));
-    for subcommand in ["list", "show", "emulate", "job"] {
+    for subcommand in ["list", "show", "emulate", "job", "diagnose"] {
         let output = run(&[subcommand, "--help"]);
         expect_code(&output, 0);
         insta::assert_snapshot!(format!("help-{subcommand}"), stdout(&output));

@@ -52,7 +52,13 @@ fn every_workspace_dependency_says_what_it_is_for() {
 
 #[test]
 fn members_take_their_dependencies_from_the_workspace() {
-    for member in ["harness", "scenarios", "mock-backend", "reports"] {
+    for member in [
+        "harness",
+        "scenarios",
+        "mock-backend",
+        "reports",
+        "diagnosis",
+    ] {
         let path = root().join(member).join("Cargo.toml");
         let manifest = std::fs::read_to_string(path).expect("every member has a manifest");
         let mut in_dependencies = false;

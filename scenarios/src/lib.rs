@@ -5,12 +5,14 @@
 //! not written here: it follows from the contract, and the checks know it.
 //!
 //! The contract itself is data as well: `contract.toml` holds it clause by clause, and [`contract`] reads it. So is the
-//! [`zoo`]: good drivers, and the few edits that make a broken one of them.
+//! [`zoo`]: good drivers, and the few edits that make a broken one of them. [`symptom`] holds what a job's logs look like
+//! when something went wrong, and what it means.
 
 pub mod contract;
 pub mod error;
 pub mod model;
 mod substitute;
+pub mod symptom;
 pub mod zoo;
 
 use model::Scenario;

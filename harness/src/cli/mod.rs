@@ -2,6 +2,7 @@
 //!
 //! Only this module prints. Reports and lists go to standard output, progress and errors to standard error.
 
+mod diagnose;
 mod driver_arguments;
 mod emulate;
 mod error;
@@ -67,6 +68,8 @@ enum Command {
     Emulate(emulate::Arguments),
     /// Run one job payload through a driver and print the job log
     Job(Box<job::Arguments>),
+    /// Say from the logs of a job what went wrong, and whether the driver is to blame
+    Diagnose(diagnose::Arguments),
     /// Exceptions for a driver that does not conform yet
     Waivers(waivers::Arguments),
     /// Run the suite on drivers of which it is known what it must find
@@ -74,7 +77,15 @@ enum Command {
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 6] = ["list", "show", "emulate", "job", "waivers", "self-test"];
+const SUBCOMMANDS: [&str; 7] = [
+    "list",
+    "show",
+    "emulate",
+    "job",
+    "diagnose",
+    "waivers",
+    "self-test",
+];
 
 /// Runs the command line and returns the process exit code.
 pub fn main() -> process::ExitCode {
@@ -142,6 +153,7 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Show(arguments)) => show::execute(arguments, &suite, output),
         Some(Command::Emulate(arguments)) => emulate::execute(arguments, output),
         Some(Command::Job(arguments)) => job::execute(arguments, output),
+        Some(Command::Diagnose(arguments)) => diagnose::execute(arguments, output),
         Some(Command::Waivers(arguments)) => waivers::execute(arguments, &suite, output),
         Some(Command::SelfTest(arguments)) => self_test::execute(arguments, &suite, output),
     }

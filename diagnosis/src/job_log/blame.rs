@@ -1,0 +1,113 @@
+//! Which run stage failed. The last section is not always the one: after a failed step the runner still opens those of
+//! `after_script`, of the cache, of artifacts and of the file variables.
+
+use std::sync::LazyLock;
+
+use driver_conformance_scenarios::symptom::Subject;
+use regex::Regex;
+
+use crate::story::{Place, Remark, is_step};
+
+use super::sections::Sections;
+
+/// Stages that come only before the steps.
+const BEFORE_STEPS: [&str; 4] = [
+    "get_sources",
+    "clear_worktree",
+    "restore_cache",
+    "download_artifacts",
+];
+/// Stages that come after a job that has succeeded so far.
+const AFTER_SUCCESS: [&str; 2] = ["archive_cache", "upload_artifacts_on_success"];
+/// Words by which the output of a stage that failed is told from that of one that did not.
+static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(error|fatal|failed|denied|refused|cannot|unable|timed out)\b")
+        .expect("a constant pattern")
+});
+
+/// The stage to blame for the verdict.
+pub(super) fn run_stage(
+    sections: &Sections,
+    warnings: &[Remark],
+    outputs: &[Vec<Remark>],
+    message: &str,
+) -> Place {
+    let names: Vec<&str> = sections
+        .all
+        .iter()
+        .map(|section| section.name.as_str())
+        .collect();
+    if was_ended(message) {
+        return ended_stage(&names, warnings);
+    }
+    let failed_form = names.iter().any(|name| name.ends_with("_on_failure"));
+    let succeeded: Vec<usize> = (0..names.len())
+        .filter(|at| AFTER_SUCCESS.contains(&names[*at]))
+        .collect();
+    if !failed_form && !succeeded.is_empty() {
+        return after_success(&names, &succeeded, outputs);
+    }
+    if let Some(step) = names.iter().rfind(|name| is_step(name)) {
+        return Place::of_section(step);
+    }
+    if let Some(early) = names.iter().rfind(|name| BEFORE_STEPS.contains(name)) {
+        return Place::of_section(early);
+    }
+    match names.last() {
+        Some(last) if *last != "prepare_executor" => Place::of_section(last),
+        _ => Place::of(Subject::Run).guessed(),
+    }
+}
+
+/// Whether the job was ended from outside, and not by a call that failed.
+fn was_ended(message: &str) -> bool {
+    ["canceled", "execution took longer than", "aborted: "]
+        .iter()
+        .any(|start| message.starts_with(start))
+        || message.contains(" timeout: ")
+}
+
+/// The stage in which a job was ended: one that a warning names, else the last.
+fn ended_stage(names: &[&str], warnings: &[Remark]) -> Place {
+    let told = |start: &str| {
+        warnings
+            .iter()
+            .rfind(|warning| warning.text.contains(start))
+            .map(|warning| warning.place.clone())
+    };
+    if let Some(place) =
+        told(" could not run to completion").filter(|place| !place.is("after_script"))
+    {
+        return place;
+    }
+    if let Some(place) = told("script canceled externally").filter(|place| place.is("step")) {
+        return place;
+    }
+    let canceled_in_script = told("script canceled externally").is_some();
+    let last = if canceled_in_script {
+        names.iter().rfind(|name| is_step(name))
+    } else {
+        names.last()
+    };
+    last.map_or(Place::of(Subject::Run).guessed(), |name| {
+        Place::of_section(name)
+    })
+}
+
+/// The cache or the artifacts. An error of the cache does not keep artifacts from being uploaded, so that the names alone
+/// do not tell.
+fn after_success(names: &[&str], candidates: &[usize], outputs: &[Vec<Remark>]) -> Place {
+    let complains = |at: &&usize| {
+        outputs[**at]
+            .iter()
+            .any(|remark| COMPLAINT.is_match(&remark.text))
+    };
+    if let [only] = candidates {
+        return Place::of_section(names[*only]);
+    }
+    let complaining: Vec<&usize> = candidates.iter().filter(complains).collect();
+    match complaining.as_slice() {
+        [only] => Place::of_section(names[**only]),
+        _ => Place::of_section(names[candidates[candidates.len() - 1]]).guessed(),
+    }
+}

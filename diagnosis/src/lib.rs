@@ -1,0 +1,187 @@
+//! From logs to causes: what a job log, a runner's log or a report says about why a job went wrong.
+//!
+//! Pure: text in, [`model::Diagnosis`] out. [`text`] makes lines of any file, [`line`] and [`runner_log`] take them apart,
+//! [`job_log`] and [`jobs`] make of them the [`story`] of each job, and [`rules`] compares stories with the symptoms that
+//! `scenarios/symptoms/` holds as data. Nothing here knows the words of a particular driver: structure comes first.
+
+pub mod job_log;
+pub mod jobs;
+pub mod line;
+pub mod model;
+pub mod render;
+mod report;
+pub mod rules;
+pub mod runner_log;
+pub mod story;
+pub mod text;
+
+use driver_conformance_reports::text::visible_line;
+
+use job_log::JobLog;
+use line::Line;
+use model::{Diagnosis, EvidenceLine, Problem, SCHEMA};
+use rules::{EVIDENCE_MAX, Match};
+use runner_log::Entry;
+use story::Story;
+use text::Input;
+
+/// Says what some files show together.
+pub fn diagnose(inputs: &[Input]) -> Diagnosis {
+    let mut notes = Vec::new();
+    let mut problems = Vec::new();
+    let mut stories = Vec::new();
+    for (index, input) in inputs.iter().enumerate() {
+        if let Some(report) = report::parse(input) {
+            problems.extend(report::problems(&report, input));
+            continue;
+        }
+        read(input, index, &mut stories, &mut notes);
+    }
+    let found = collect(&stories);
+    let several = inputs.len() > 1;
+    problems.extend(found.into_iter().map(|(found, jobs)| {
+        problem(found, jobs, &|input| {
+            several.then(|| inputs[input].name.clone())
+        })
+    }));
+    Diagnosis {
+        schema: SCHEMA.to_owned(),
+        problems,
+        notes,
+    }
+}
+
+/// Adds the stories that a file tells.
+fn read(input: &Input, index: usize, stories: &mut Vec<Story>, notes: &mut Vec<String>) {
+    let raw = input.lines();
+    if input.is_partial() {
+        notes.push(format!(
+            "{}: too large, its middle was left out",
+            input.name
+        ));
+    }
+    let lines: Vec<Line> = raw
+        .iter()
+        .map(|(number, line)| Line::parse(*number, line))
+        .collect();
+    let before = stories.len();
+    match job_log::read(&lines, index) {
+        JobLog::Custom(story) => stories.push(*story),
+        JobLog::Other(executor) => {
+            notes.push(format!(
+                "{}: a job of the executor \"{}\", not of the Custom executor",
+                input.name,
+                visible_line(&executor)
+            ));
+            return;
+        }
+        JobLog::None => {}
+    }
+    // What a script prints may look like a runner's log; where the log has streams, nothing else writes into it.
+    let has_streams = lines.iter().any(|line| line.stream.is_some());
+    if !has_streams {
+        let entries: Vec<Entry> = raw
+            .iter()
+            .filter_map(|(number, line)| Entry::parse(*number, line))
+            .collect();
+        stories.extend(jobs::read(entries, index));
+    }
+    if stories.len() == before {
+        notes.push(format!(
+            "{}: neither a job log, nor a runner's log, nor a report",
+            input.name
+        ));
+    }
+}
+
+/// A cause of one story or of several.
+struct Gathered {
+    found: Match,
+    story: usize,
+    jobs: Vec<String>,
+}
+
+/// The causes of all stories, each once, with the jobs that show it.
+fn collect(stories: &[Story]) -> Vec<(Match, Vec<String>)> {
+    let mut all: Vec<Gathered> = Vec::new();
+    for (story, told) in stories.iter().enumerate() {
+        for found in rules::apply(told) {
+            let jobs: Vec<String> = told.job.iter().cloned().collect();
+            match all.iter_mut().find(|other| is_same(other, &found, story)) {
+                Some(other) => other.merge(found, jobs),
+                None => all.push(Gathered { found, story, jobs }),
+            }
+        }
+    }
+    // What the runner itself went through explains what its jobs show.
+    let own: Vec<&str> = all
+        .iter()
+        .filter(|gathered| gathered.jobs.is_empty())
+        .map(|gathered| gathered.found.symptom.cause)
+        .collect();
+    all.retain(|gathered| {
+        let unless = &gathered.found.symptom.unless;
+        !unless.iter().any(|cause| own.contains(&cause.as_str()))
+    });
+    all.sort_by(|a, b| rules::order(&a.found, &b.found));
+    let sorted = all.into_iter().map(|mut gathered| {
+        rules::sort_evidence(&mut gathered.found);
+        (gathered.found, gathered.jobs)
+    });
+    sorted.collect()
+}
+
+impl Gathered {
+    fn merge(&mut self, found: Match, jobs: Vec<String>) {
+        let better = found.place.certain && !self.found.place.certain;
+        if better || (self.found.place.stage.is_none() && found.place.stage.is_some()) {
+            self.found.place = found.place;
+        }
+        self.found.decisive |= found.decisive;
+        self.found.confidence = self.found.confidence.max(found.confidence);
+        self.found.evidence.extend(found.evidence);
+        self.jobs.extend(jobs);
+    }
+}
+
+/// The same cause at the same place. Another log may know the place better.
+fn is_same(other: &Gathered, found: &Match, story: usize) -> bool {
+    let (a, b) = (&other.found.place, &found.place);
+    if other.found.symptom.cause != found.symptom.cause {
+        return false;
+    }
+    if a.call == b.call && a.stage == b.stage {
+        return true;
+    }
+    let same_call = a.call == b.call && (a.stage.is_none() || b.stage.is_none());
+    other.story != story && (same_call || !a.certain || !b.certain)
+}
+
+fn problem(found: Match, jobs: Vec<String>, file: &dyn Fn(usize) -> Option<String>) -> Problem {
+    let symptom = found.symptom;
+    let mut evidence = found.evidence;
+    // The last lines of a long list are nearest to the end.
+    if evidence.len() > EVIDENCE_MAX {
+        evidence.drain(1..=evidence.len() - EVIDENCE_MAX);
+    }
+    Problem {
+        call: found.place.call.name().to_owned(),
+        stage: found.place.stage,
+        cause: symptom.cause.to_owned(),
+        title: symptom.title.clone(),
+        confidence: (found.confidence * 100.0).round() / 100.0,
+        decisive: found.decisive,
+        evidence: evidence
+            .into_iter()
+            .map(|line| EvidenceLine {
+                line: line.line,
+                text: visible_line(&line.text),
+                file: file(line.input),
+            })
+            .collect(),
+        checks: symptom.checks.clone(),
+        observe: symptom.observe.clone(),
+        fix: symptom.fix.clone(),
+        jobs,
+    }
+}

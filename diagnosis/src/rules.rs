@@ -1,0 +1,384 @@
+//! Which symptoms a story shows: pure matching of `scenarios/symptoms/` against it.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+
+use driver_conformance_scenarios::symptom::{self, Fact, Subject, Symptom, When};
+use regex::{Regex, RegexSet};
+
+use crate::story::{Evidence, Failure, Place, Remark, Story};
+
+/// Most lines that speak for one problem.
+pub const EVIDENCE_MAX: usize = 6;
+/// What a place that is only the most likely one takes from the confidence.
+const GUESS_FACTOR: f64 = 0.8;
+
+static RULES: LazyLock<Rules> = LazyLock::new(Rules::compile);
+
+/// A cause that a story shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Match {
+    /// The cause.
+    pub symptom: &'static Symptom,
+    /// Where it was seen.
+    pub place: Place,
+    /// How sure one can be.
+    pub confidence: f64,
+    /// Whether it explains how the job ended.
+    pub decisive: bool,
+    /// The lines that speak for it.
+    pub evidence: Vec<Evidence>,
+    /// The failure that it explains.
+    failure: Option<usize>,
+}
+
+struct Rules {
+    all: Vec<Rule>,
+    outputs: RegexSet,
+    warnings: RegexSet,
+    entries: RegexSet,
+}
+
+struct Rule {
+    symptom: &'static Symptom,
+    when: &'static When,
+    failure: Option<Regex>,
+    output: Option<usize>,
+    warning: Option<usize>,
+    entry: Option<usize>,
+    fields: BTreeMap<&'static str, Regex>,
+}
+
+fn compiled(pattern: &str) -> Regex {
+    Regex::new(pattern).unwrap_or_else(|error| panic!("a pattern of a symptom: {error}"))
+}
+
+impl Rules {
+    fn compile() -> Self {
+        let (mut outputs, mut warnings, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rules = Vec::new();
+        let add = |list: &mut Vec<&'static str>, pattern: &'static Option<String>| {
+            pattern.as_deref().map(|pattern| {
+                list.push(pattern);
+                list.len() - 1
+            })
+        };
+        for symptom in symptom::all() {
+            for when in &symptom.when {
+                rules.push(Rule {
+                    symptom,
+                    when,
+                    failure: when.failure.as_deref().map(compiled),
+                    output: add(&mut outputs, &when.output),
+                    warning: add(&mut warnings, &when.warning),
+                    entry: add(&mut entries, &when.entry),
+                    fields: when
+                        .fields
+                        .iter()
+                        .map(|(name, pattern)| (name.as_str(), compiled(pattern)))
+                        .collect(),
+                });
+            }
+        }
+        let set = |patterns: Vec<&str>| RegexSet::new(patterns).expect("each compiles alone");
+        Self {
+            all: rules,
+            outputs: set(outputs),
+            warnings: set(warnings),
+            entries: set(entries),
+        }
+    }
+}
+
+/// Lines by the pattern that they match.
+type Hits<'story> = BTreeMap<usize, Vec<(&'story Place, &'story Evidence)>>;
+
+fn hits<'story>(set: &RegexSet, remarks: &'story [Remark]) -> Hits<'story> {
+    let mut hits = Hits::new();
+    for remark in remarks {
+        for pattern in set.matches(&remark.text) {
+            let lines = hits.entry(pattern).or_default();
+            lines.push((&remark.place, &remark.evidence));
+        }
+    }
+    hits
+}
+
+/// What is looked up again and again in one story.
+struct Scene<'story> {
+    story: &'story Story,
+    outputs: Hits<'story>,
+    warnings: Hits<'story>,
+    told: BTreeMap<usize, Vec<usize>>,
+}
+
+/// Every cause that a story shows, the decisive ones first.
+pub fn apply(story: &Story) -> Vec<Match> {
+    let rules = &*RULES;
+    let mut told: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, entry) in story.told.iter().enumerate() {
+        for pattern in rules.entries.matches(&entry.entry.message) {
+            told.entry(pattern).or_default().push(index);
+        }
+    }
+    let scene = Scene {
+        story,
+        outputs: hits(&rules.outputs, &story.outputs),
+        warnings: hits(&rules.warnings, &story.warnings),
+        told,
+    };
+    let mut matches = Vec::new();
+    for rule in &rules.all {
+        if rule.when.ending.is_some() && rule.when.ending != story.ending {
+            continue;
+        }
+        if rule.failure.is_some() {
+            let failures = story.failures.iter().enumerate();
+            matches.extend(failures.filter_map(|(at, failure)| rule.explains(&scene, at, failure)));
+        } else {
+            matches.extend(rule.seen(&scene));
+        }
+    }
+    settle(matches)
+}
+
+impl Rule {
+    fn facts_hold(&self, known: &dyn Fn(Fact) -> bool) -> bool {
+        self.when.facts.iter().all(|fact| known(*fact))
+            && !self.when.without.iter().any(|fact| known(*fact))
+    }
+
+    fn is_at(&self, place: &Place) -> bool {
+        self.when.at.is_empty() || self.when.at.iter().any(|word| place.is(word))
+    }
+
+    /// The place to blame for what was seen at another.
+    fn blamed(&self, seen: &Place) -> Place {
+        let call = match self.symptom.call {
+            Subject::Seen => seen.call,
+            named => named,
+        };
+        let stage = self.symptom.stage.clone().or_else(|| seen.stage.clone());
+        let has_stages = !matches!(call, Subject::Config | Subject::Prepare | Subject::Cleanup);
+        Place {
+            call,
+            stage: stage.filter(|_| has_stages),
+            certain: seen.certain || self.symptom.call != Subject::Seen,
+        }
+    }
+
+    fn explains(&self, scene: &Scene<'_>, at: usize, failure: &Failure) -> Option<Match> {
+        let when = self.when;
+        let pattern = self.failure.as_ref()?;
+        let known = |fact: Fact| failure.facts.contains(&fact) || scene.story.facts.contains(&fact);
+        let fits = pattern.is_match(&failure.message)
+            && self.is_at(&failure.place)
+            && when.class.is_none_or(|class| class == failure.class)
+            && self.facts_hold(&known);
+        if !fits {
+            return None;
+        }
+        let mut evidence = failure.evidence.clone();
+        if let Some(output) = self.output {
+            let lines = scene.outputs.get(&output)?;
+            let mut there: Vec<Evidence> = lines
+                .iter()
+                .filter(|(place, _)| !failure.place.certain || same_call(place, &failure.place))
+                .map(|(_, line)| (*line).clone())
+                .collect();
+            if there.is_empty() {
+                return None;
+            }
+            // The last ones are nearest to the failure.
+            let from = there.len().saturating_sub(EVIDENCE_MAX / 2);
+            there.drain(..from);
+            there.append(&mut evidence);
+            evidence = there;
+        }
+        if let Some(warning) = self.warning {
+            let lines = scene.warnings.get(&warning)?;
+            evidence.splice(0..0, lines.iter().map(|(_, line)| (*line).clone()));
+        }
+        Some(Match {
+            symptom: self.symptom,
+            place: self.blamed(&failure.place),
+            confidence: when.confidence,
+            decisive: failure.decisive,
+            evidence,
+            failure: Some(at),
+        })
+    }
+
+    /// What shows in lines, or in structure alone: one match for each place.
+    fn seen(&self, scene: &Scene<'_>) -> Vec<Match> {
+        let story = scene.story;
+        let known = |fact: Fact| story.facts.contains(&fact);
+        if !self.facts_hold(&known) {
+            return Vec::new();
+        }
+        let lines: Vec<(Place, Evidence)> = if let Some(pattern) = self.output {
+            located(scene.outputs.get(&pattern))
+        } else if let Some(pattern) = self.warning {
+            located(scene.warnings.get(&pattern))
+        } else if let Some(pattern) = self.entry {
+            self.told(scene, pattern)
+        } else {
+            self.structural(story)
+        };
+        let mut matches: Vec<Match> = Vec::new();
+        for (place, line) in lines.into_iter().filter(|(place, _)| self.is_at(place)) {
+            let place = self.blamed(&place);
+            match matches.iter_mut().find(|found| found.place == place) {
+                Some(found) => found.evidence.push(line),
+                None => matches.push(Match {
+                    symptom: self.symptom,
+                    place,
+                    confidence: self.when.confidence,
+                    decisive: self.when.decisive,
+                    evidence: vec![line],
+                    failure: None,
+                }),
+            }
+        }
+        matches
+    }
+
+    fn told(&self, scene: &Scene<'_>, pattern: usize) -> Vec<(Place, Evidence)> {
+        let indices = scene.told.get(&pattern).into_iter().flatten();
+        indices
+            .map(|index| &scene.story.told[*index])
+            .filter(|told| {
+                self.fields.iter().all(|(name, pattern)| {
+                    told.entry
+                        .field(name)
+                        .is_some_and(|value| pattern.is_match(value))
+                })
+            })
+            .map(|told| (Place::of(Subject::Runner).guessed(), told.evidence.clone()))
+            .collect()
+    }
+
+    /// Nothing but facts and the end of the log: the last lines are what there is to show.
+    fn structural(&self, story: &Story) -> Vec<(Place, Evidence)> {
+        if let Some((place, lines)) = &story.open {
+            return lines
+                .iter()
+                .map(|line| (place.clone(), line.clone()))
+                .collect();
+        }
+        if self.when.facts.is_empty() {
+            return Vec::new();
+        }
+        let last = story.outputs.last().map(|remark| &remark.evidence);
+        let last = last.or_else(|| story.warnings.last().map(|warning| &warning.evidence));
+        last.map(|line| (Place::of(self.symptom.call), line.clone()))
+            .into_iter()
+            .collect()
+    }
+}
+
+fn located(lines: Option<&Vec<(&Place, &Evidence)>>) -> Vec<(Place, Evidence)> {
+    lines
+        .into_iter()
+        .flatten()
+        .map(|(place, line)| ((*place).clone(), (*line).clone()))
+        .collect()
+}
+
+/// The same cause at the same place. A remark whose place nobody knows belongs to the other one.
+fn is_same(a: &Match, b: &Match) -> bool {
+    let place = a.place.call == b.place.call && a.place.stage == b.place.stage;
+    let placed = a.place.certain && b.place.certain;
+    let unplaced = !(a.decisive || b.decisive || placed);
+    a.symptom.cause == b.symptom.cause && (place || unplaced)
+}
+
+/// Where only causes of last resort explain a failure, the surest of them is enough.
+fn keep_best_stand_in(matches: &mut Vec<Match>) {
+    let mut best: BTreeMap<Option<usize>, (f64, &str)> = BTreeMap::new();
+    for found in matches.iter().filter(|found| found.symptom.fallback) {
+        let entry = best
+            .entry(found.failure)
+            .or_insert((found.confidence, found.symptom.cause));
+        if found.confidence > entry.0 {
+            *entry = (found.confidence, found.symptom.cause);
+        }
+    }
+    matches.retain(|found| {
+        !found.symptom.fallback
+            || best
+                .get(&found.failure)
+                .is_some_and(|(_, cause)| *cause == found.symptom.cause)
+    });
+}
+
+fn same_call(a: &Place, b: &Place) -> bool {
+    a.call == b.call && (a.stage == b.stage || a.stage.is_none() || b.stage.is_none())
+}
+
+/// Drops what only stands in for something better, and puts what decides first.
+fn settle(mut matches: Vec<Match>) -> Vec<Match> {
+    let explained: BTreeSet<Option<usize>> = matches
+        .iter()
+        .filter(|found| !found.symptom.fallback && (found.decisive || found.failure.is_some()))
+        .map(|found| found.failure)
+        .collect();
+    let causes: BTreeSet<&str> = matches.iter().map(|found| found.symptom.cause).collect();
+    matches.retain(|found| {
+        let stands_in = found.symptom.fallback && explained.contains(&found.failure);
+        let follows = found
+            .symptom
+            .unless
+            .iter()
+            .any(|cause| causes.contains(cause.as_str()));
+        !stands_in && !follows
+    });
+    keep_best_stand_in(&mut matches);
+    for found in &mut matches {
+        if !found.place.certain {
+            found.confidence *= GUESS_FACTOR;
+        }
+    }
+    let mut merged: Vec<Match> = Vec::new();
+    for found in matches {
+        match merged.iter_mut().find(|other| is_same(other, &found)) {
+            Some(other) => {
+                if found.place.certain {
+                    other.place = found.place;
+                }
+                other.decisive |= found.decisive;
+                other.confidence = other.confidence.max(found.confidence);
+                other.evidence.extend(found.evidence);
+            }
+            None => merged.push(found),
+        }
+    }
+    merged.iter_mut().for_each(sort_evidence);
+    merged.sort_by(order);
+    merged
+}
+
+/// In the order of files and lines, each once.
+pub fn sort_evidence(found: &mut Match) {
+    found.evidence.sort();
+    found.evidence.dedup();
+}
+
+/// The decisive ones first, the surest first.
+pub fn order(a: &Match, b: &Match) -> Ordering {
+    b.decisive
+        .cmp(&a.decisive)
+        .then(b.confidence.total_cmp(&a.confidence))
+        .then(a.symptom.cause.cmp(b.symptom.cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert!(!RULES.all.is_empty());
+    }
+}
