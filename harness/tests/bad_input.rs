@@ -12,7 +12,10 @@ use tempfile::TempDir;
 /// The command as a user without colours runs it, in a directory of its own.
 fn command(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_driver-conformance"));
-    command.current_dir(directory).env("NO_COLOR", "1");
+    command
+        .current_dir(directory)
+        .env("NO_COLOR", "1")
+        .env_remove("CI");
     command
 }
 

@@ -25,6 +25,7 @@ fn command() -> std::process::Command {
         .current_dir(scenarios())
         .env("NO_COLOR", "1")
         .env("COLUMNS", "100")
+        .env_remove("CI")
         .stdin(Stdio::null());
     command
 }

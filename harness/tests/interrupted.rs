@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use driver_conformance_reports::model::{Report, Verdict};
 use driver_conformance_scenarios::zoo;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
@@ -40,6 +41,7 @@ impl Running {
             .current_dir(scenarios())
             .env("TMPDIR", directory.path())
             .env("NO_COLOR", "1")
+            .env_remove("CI")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -119,12 +121,26 @@ fn processes_below(directory: &Path) -> Vec<u32> {
 
 #[test]
 fn control_c_in_the_middle_of_a_suite() {
-    let mut running = Running::begin(&["drivers/good-bash", "-v"]);
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let path = home.path().join("report.json");
+    let flag = format!("json={}", path.display());
+    let mut running = Running::begin(&["drivers/good-bash", "-v", "--report", &flag]);
     running.wait_for_line("pass ");
     assert!(processes_below(running.directory.path()).len() > 1);
     // A terminal sends it to all processes of the group.
     kill_process_group(running.pid(), Signal::INT).expect("it runs");
     running.expect_end(130, "stopped by SIGINT");
+    let text = fs::read_to_string(path).expect("what was judged is not lost");
+    let report: Report = serde_json::from_str(&text).expect("it is the schema");
+    let partial = report.partial.expect("it is marked");
+    assert_eq!(partial.reason, "SIGINT");
+    assert!(!report.cases.is_empty() && partial.cases_missing > 0);
+    // What was cut off is no finding: the driver is a good one.
+    assert_eq!(report.findings, Vec::new());
+    assert_eq!(
+        (report.verdict, report.exit_code),
+        (Verdict::Inconclusive, 130)
+    );
 }
 
 /// A driver that ignores SIGTERM, and the directory that it is in.

@@ -7,6 +7,7 @@
 
 pub mod badge;
 pub mod codequality;
+pub mod difference;
 pub mod json;
 pub mod jsonl;
 pub mod junit;

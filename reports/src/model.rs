@@ -245,7 +245,16 @@ pub struct Report {
     pub partial: Option<Partial>,
     /// Which part of a run this is, if it was divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<Shard>,
+    pub shard: Option<Box<Shard>>,
+    /// The command without a selection, as it can be typed again.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// Directory in which the traces and the output of failing cases were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// Clauses that bind, that a check stands on, and that no check of this run had something to look at for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub must_clauses_missing: Vec<String>,
     /// Every waiver, used or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<WaiverRecord>,
@@ -295,6 +304,13 @@ pub struct Shard {
     pub selection: String,
     /// How many cases were divided.
     pub cases_total: usize,
+    /// What its cases showed before it was asked which finding follows from which: that can be told only of all parts
+    /// together.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// The same of the checks.
+    #[serde(default)]
+    pub checks: Vec<CheckResult>,
 }
 
 /// A waiver, and what became of it.
@@ -305,6 +321,10 @@ pub struct WaiverRecord {
     /// Glob over names of cases; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<String>,
+    /// Why the exception is made.
+    pub reason: String,
+    /// The last day it holds.
+    pub expires: String,
     /// Reason, owner, link and last day.
     pub summary: String,
     /// File and line.
@@ -314,10 +334,10 @@ pub struct WaiverRecord {
     /// Its last day is over.
     #[serde(default)]
     pub expired: bool,
-    /// Names of the cases that it is for and that were judged: of a divided run, the parts together must be all.
+    /// How many of the cases that it is for were judged.
     #[serde(default)]
     pub cases_judged: usize,
-    /// How many cases it is for.
+    /// How many cases it is for; 0 if not all the checks it is for were selected.
     #[serde(default)]
     pub cases_total: usize,
 }
@@ -492,6 +512,9 @@ pub struct Finding {
     /// Every case that showed it.
     #[serde(default)]
     pub cases: Vec<String>,
+    /// A case in which nothing is done to the jobs shows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undisturbed: bool,
     /// Other checks that the same defect shows in, with the stage where there is one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_seen_as: Vec<String>,

@@ -181,6 +181,18 @@ pub fn judge(
 /// The verdict of a run from the verdicts of its cases, each judged by itself. So a trace need not be kept until the last
 /// case is done.
 pub fn merge(verdicts: impl IntoIterator<Item = Verdict>, checks: &[&'static Check]) -> Verdict {
+    settled(gather(verdicts, checks))
+}
+
+/// The verdict without the findings that follow from others.
+pub fn settled(mut gathered: Verdict) -> Verdict {
+    consequences::take_back(&mut gathered.findings, &mut gathered.checks);
+    gathered
+}
+
+/// The same without asking which finding follows from which: that can be told only when all cases are known, and these may
+/// be a part of them.
+pub fn gather(verdicts: impl IntoIterator<Item = Verdict>, checks: &[&'static Check]) -> Verdict {
     let mut merged = judge(&[], checks, &Waivers::default());
     let mut findings = Defects::new();
     for verdict in verdicts {
@@ -198,7 +210,6 @@ pub fn merge(verdicts: impl IntoIterator<Item = Verdict>, checks: &[&'static Che
         }
     }
     merged.findings = in_order(findings);
-    consequences::take_back(&mut merged.findings, &mut merged.checks);
     merged
 }
 
@@ -226,15 +237,15 @@ fn enter(findings: &mut Defects, mut new: Finding) {
         return;
     };
     known.nothing_happened |= new.nothing_happened;
-    let name = new.cases.remove(0);
-    let better = new.status > known.status;
-    known.cases.retain(|case| !better || *case != name);
-    if better {
-        known.cases.insert(0, name);
+    if new.status > known.status {
         known.status = new.status;
         known.deviation = new.deviation;
-    } else if !known.cases.contains(&name) {
-        known.cases.push(name);
+        std::mem::swap(&mut known.cases, &mut new.cases);
+    }
+    for name in new.cases {
+        if !known.cases.contains(&name) {
+            known.cases.push(name);
+        }
     }
 }
 

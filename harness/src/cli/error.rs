@@ -18,6 +18,8 @@ pub enum ExpectedError {
     Harness(Problem),
     /// The selection left nothing to run.
     NothingSelected,
+    /// This part of a divided run has nothing to run; the part, and how many cases were divided.
+    EmptyShard(String, usize),
     /// The user stopped it; everything that was started is gone.
     Interrupted(InterruptSignal),
 }
@@ -28,7 +30,7 @@ impl ExpectedError {
         match self {
             Self::Usage(_) => ExitCode::USAGE,
             Self::NotWritten(_) | Self::Harness(_) => ExitCode::HARNESS_ERROR,
-            Self::NothingSelected => ExitCode::NOTHING_SELECTED,
+            Self::NothingSelected | Self::EmptyShard(..) => ExitCode::NOTHING_SELECTED,
             Self::Interrupted(signal) => signal.exit_code(),
         }
     }
@@ -53,9 +55,15 @@ impl ExpectedError {
                  `driver-conformance list` shows every name",
             )
             .render_error(color),
+            Self::EmptyShard(shard, cases) => Problem::new(
+                format!("shard {shard} has no case to run, of {cases} that are selected"),
+                "divide the run into fewer parts",
+            )
+            .render_error(color),
             Self::Interrupted(signal) => Problem::new(
                 format!("stopped by {}", signal.name()),
-                "everything that was started has been ended; no report was written",
+                "everything that was started has been ended; reports that were asked for hold what was judged until \
+                 then, and are marked as partial",
             )
             .render_error(color),
         }

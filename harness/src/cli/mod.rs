@@ -10,6 +10,7 @@ mod job;
 mod list;
 mod output;
 mod progress;
+mod report;
 mod report_target;
 mod run;
 mod self_test;
@@ -72,18 +73,21 @@ enum Command {
     Diagnose(diagnose::Arguments),
     /// Exceptions for a driver that does not conform yet
     Waivers(waivers::Arguments),
+    /// Show stored reports in any format, join those of shards, compare two
+    Report(report::Arguments),
     /// Run the suite on drivers of which it is known what it must find
     SelfTest(self_test::Arguments),
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 7] = [
+const SUBCOMMANDS: [&str; 8] = [
     "list",
     "show",
     "emulate",
     "job",
     "diagnose",
     "waivers",
+    "report",
     "self-test",
 ];
 
@@ -155,6 +159,7 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Job(arguments)) => job::execute(arguments, output),
         Some(Command::Diagnose(arguments)) => diagnose::execute(arguments, output),
         Some(Command::Waivers(arguments)) => waivers::execute(arguments, &suite, output),
+        Some(Command::Report(arguments)) => report::execute(arguments, output),
         Some(Command::SelfTest(arguments)) => self_test::execute(arguments, &suite, output),
     }
 }

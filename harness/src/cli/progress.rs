@@ -1,7 +1,8 @@
 //! What is seen while a suite runs: a bar on a terminal, plain lines elsewhere.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use driver_conformance_reports::model::Status;
 use driver_conformance_reports::text::visible_line;
@@ -21,9 +22,9 @@ pub(super) fn for_standard_error(verbosity: u8) -> Box<dyn Progress> {
     } else {
         Box::new(Lines {
             verbosity,
-            total: 0,
-            done: 0,
-            failed: 0,
+            tally: Tally::default(),
+            folding: Folding::of_ci(|name| std::env::var(name).ok()),
+            folded: false,
         })
     }
 }
@@ -51,10 +52,54 @@ fn told(case: &FinishedCase<'_>) -> String {
     line
 }
 
+/// What was seen so far.
+#[derive(Default)]
+struct Tally {
+    begun: Option<Instant>,
+    total: usize,
+    done: usize,
+    /// Checks that found something that counts.
+    found: BTreeSet<&'static str>,
+}
+
+impl Tally {
+    fn begin(&mut self, total: usize) {
+        self.begun = Some(Instant::now());
+        self.total = total;
+    }
+
+    fn add(&mut self, case: &FinishedCase<'_>) {
+        self.done += 1;
+        if matches!(case.status, Status::Fail | Status::UnexpectedPass) {
+            self.found.extend(case.findings);
+        }
+    }
+
+    /// `, 3 findings` or nothing.
+    fn findings(&self) -> String {
+        match self.found.len() {
+            0 => String::new(),
+            1 => ", 1 finding".to_owned(),
+            count => format!(", {count} findings"),
+        }
+    }
+
+    /// How long the rest takes, if it takes as long as what is done.
+    fn rest(&self) -> Option<Duration> {
+        rest(self.begun?.elapsed(), self.done, self.total)
+    }
+}
+
+fn rest(elapsed: Duration, done: usize, total: usize) -> Option<Duration> {
+    let done_before = u32::try_from(done).ok().filter(|done| *done > 0)?;
+    let left = u32::try_from(total.checked_sub(done)?).ok()?;
+    Some(elapsed / done_before * left)
+}
+
 struct Bar {
     drawn: ProgressBar,
     verbosity: u8,
-    failed: usize,
+    tally: Tally,
 }
 
 impl Bar {
@@ -63,17 +108,18 @@ impl Bar {
         Self {
             drawn: bar,
             verbosity,
-            failed: 0,
+            tally: Tally::default(),
         }
     }
 }
 
 impl Progress for Bar {
     fn started(&mut self, cases: usize) {
+        self.tally.begin(cases);
         self.drawn.set_length(cases as u64);
-        if let Ok(style) =
-            ProgressStyle::with_template("{elapsed:>5} [{bar:30}] {pos}/{len} cases{msg}")
-        {
+        if let Ok(style) = ProgressStyle::with_template(
+            "{elapsed:>5} [{bar:30}] {pos}/{len} cases{msg}, {eta} left",
+        ) {
             self.drawn.set_style(style.progress_chars("=> "));
         }
         self.drawn.enable_steady_tick(TICK);
@@ -83,10 +129,8 @@ impl Progress for Bar {
         if is_told(case, self.verbosity) {
             self.drawn.println(told(case));
         }
-        if matches!(case.status, Status::Fail | Status::UnexpectedPass) {
-            self.failed += 1;
-            self.drawn.set_message(format!(", {} failed", self.failed));
-        }
+        self.tally.add(case);
+        self.drawn.set_message(self.tally.findings());
         self.drawn.inc(1);
     }
 
@@ -99,11 +143,61 @@ impl Progress for Bar {
     }
 }
 
+/// How the log of a CI job folds lines away, so that the report is what one sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Folding {
+    Never,
+    GitLab,
+    GitHub,
+}
+
+/// What the folded part is called.
+const SECTION: &str = "driver_conformance_cases";
+
+impl Folding {
+    fn of_ci(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let is_true = |name: &str| variable(name).as_deref() == Some("true");
+        if is_true("GITLAB_CI") {
+            Self::GitLab
+        } else if is_true("GITHUB_ACTIONS") {
+            Self::GitHub
+        } else {
+            Self::Never
+        }
+    }
+
+    fn opening(self, unix_seconds: u64, title: &str) -> String {
+        match self {
+            Self::Never => title.to_owned(),
+            Self::GitLab => format!(
+                "\x1b[0Ksection_start:{unix_seconds}:{SECTION}[collapsed=true]\r\x1b[0K{title}"
+            ),
+            Self::GitHub => format!("::group::{title}"),
+        }
+    }
+
+    fn closing(self, unix_seconds: u64) -> Option<String> {
+        match self {
+            Self::Never => None,
+            Self::GitLab => Some(format!(
+                "\x1b[0Ksection_end:{unix_seconds}:{SECTION}\r\x1b[0K"
+            )),
+            Self::GitHub => Some("::endgroup::".to_owned()),
+        }
+    }
+}
+
+fn unix_seconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| now.as_secs())
+}
+
 struct Lines {
     verbosity: u8,
-    total: usize,
-    done: usize,
-    failed: usize,
+    tally: Tally,
+    folding: Folding,
+    /// The fold is open.
+    folded: bool,
 }
 
 impl Lines {
@@ -115,26 +209,30 @@ impl Lines {
 
 impl Progress for Lines {
     fn started(&mut self, cases: usize) {
-        self.total = cases;
+        self.tally.begin(cases);
+        self.folded = true;
         let noun = if cases == 1 { "case" } else { "cases" };
-        Self::line(&format!("running {cases} {noun}"));
+        let title = format!("running {cases} {noun}");
+        Self::line(&self.folding.opening(unix_seconds(), &title));
     }
 
     fn case_finished(&mut self, case: &FinishedCase<'_>) {
-        let part = |done: usize| done * PARTS / self.total.max(1);
-        let part_before = part(self.done);
-        let part_now = part(self.done + 1);
-        self.done += 1;
-        if matches!(case.status, Status::Fail | Status::UnexpectedPass) {
-            self.failed += 1;
-        }
+        let total = self.tally.total.max(1);
+        let part = |done: usize| done * PARTS / total;
+        let part_before = part(self.tally.done);
+        self.tally.add(case);
         if is_told(case, self.verbosity) {
             Self::line(&told(case));
         }
-        if part_now > part_before {
+        if part(self.tally.done) > part_before {
+            let rest = self.tally.rest().filter(|_| self.tally.done < total);
+            let rest = rest.map_or_else(String::new, |rest| {
+                format!(", about {} s left", rest.as_secs() + 1)
+            });
+            let findings = self.tally.findings();
             Self::line(&format!(
-                "{}/{} cases, {} failed",
-                self.done, self.total, self.failed
+                "{}/{total} cases{findings}{rest}",
+                self.tally.done
             ));
         }
     }
@@ -143,5 +241,44 @@ impl Progress for Lines {
         Self::line(&visible_line(text));
     }
 
-    fn finished(&mut self) {}
+    fn finished(&mut self) {
+        if std::mem::take(&mut self.folded)
+            && let Some(closing) = self.folding.closing(unix_seconds())
+        {
+            Self::line(&closing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_estimated_from_what_is_done() {
+        let seconds = Duration::from_secs;
+        assert_eq!(rest(seconds(10), 5, 20), Some(seconds(30)));
+        assert_eq!(rest(seconds(10), 20, 20), Some(seconds(0)));
+        assert_eq!(rest(seconds(10), 0, 20), None);
+        assert_eq!(rest(seconds(10), 21, 20), None, "a case that was run again");
+    }
+
+    #[test]
+    fn logs_of_ci_jobs_are_folded_in_their_own_way() {
+        let of = |set: &str| {
+            let set = set.to_owned();
+            Folding::of_ci(move |name| (name == set).then(|| "true".to_owned()))
+        };
+        assert_eq!(
+            of("GITLAB_CI").opening(7, "running 3 cases"),
+            "\u{1b}[0Ksection_start:7:driver_conformance_cases[collapsed=true]\r\u{1b}[0Krunning 3 cases"
+        );
+        assert_eq!(
+            of("GITLAB_CI").closing(9).as_deref(),
+            Some("\u{1b}[0Ksection_end:9:driver_conformance_cases\r\u{1b}[0K")
+        );
+        assert_eq!(of("GITHUB_ACTIONS").opening(7, "x"), "::group::x");
+        assert_eq!(of("CI").opening(7, "x"), "x");
+        assert_eq!(of("CI").closing(7), None);
+    }
 }

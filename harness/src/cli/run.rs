@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::SystemTime;
 
@@ -15,14 +16,20 @@ use crate::driver::tools::shell_quoted;
 use crate::driver::{Driver, Problem};
 use crate::leaks::lists::{ListCommand, preset};
 use crate::plan::select::{Globs, Selected, escaped, select};
+use crate::plan::shard::Shard;
 use crate::plan::waiver::{Names, Waivers};
-use crate::suite::{CaseEntry, Interruption, RunOptions, SEED_DEFAULT, Suite, utc_date};
+use crate::suite::{
+    CaseEntry, Evidence, Interruption, RunError, RunOptions, SEED_DEFAULT, Suite, utc_date,
+};
 
-use super::report_target::{self, OpenTarget, ReportTarget};
+use super::report_target::{self, OpenTarget, ReportTarget, Streaming, write_reports};
 use super::{DriverArguments, ExpectedError, Output, progress, signals};
 
 /// Cases run at once for each processor: a case waits for timeouts far longer than it computes.
 const CASES_PER_PROCESSOR: usize = 3;
+
+/// Where evidence is kept in CI if nothing else is said.
+const EVIDENCE_DIRECTORY: &str = "driver-conformance-evidence";
 
 /// Arguments of the default command.
 #[derive(Debug, Args)]
@@ -46,6 +53,11 @@ pub(super) struct Arguments {
     #[arg(long, help_heading = "Selection")]
     exhaustive: bool,
 
+    /// Only one part of the selected cases: INDEX/COUNT from 1, `slice:2/8` or `hash:2/8`; `ci` takes them from
+    /// `CI_NODE_INDEX` and `CI_NODE_TOTAL`. `report merge` joins the parts
+    #[arg(long, value_name = "PART", value_parser = shard, help_heading = "Selection")]
+    shard: Option<Shard>,
+
     /// Let deviations from a SHOULD fail the run, too
     #[arg(long, help_heading = "Selection")]
     strict: bool,
@@ -67,6 +79,11 @@ pub(super) struct Arguments {
     #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_target::parse, help_heading = "Output")]
     reports: Vec<ReportTarget>,
 
+    /// Keep trace, output, environment and scripts of failing cases in this directory, with secrets masked. In CI this is
+    /// done without being asked, in `driver-conformance-evidence`
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    keep: Option<PathBuf>,
+
     /// Show every case; twice: also where in its trace a finding shows
     #[arg(long, short, action = ArgAction::Count, help_heading = "Output")]
     verbose: u8,
@@ -83,6 +100,11 @@ pub(super) fn jobs(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads a part of a run.
+fn shard(text: &str) -> Result<Shard, String> {
+    Shard::parse(text, |name| std::env::var(name).ok())
+}
+
 /// Finds the driver, runs the suite, shows and writes the report.
 pub(super) fn execute(
     arguments: &Arguments,
@@ -91,7 +113,7 @@ pub(super) fn execute(
 ) -> Result<u8, ExpectedError> {
     let interruption = Interruption::default();
     signals::listen(&interruption)?;
-    run(arguments, suite, interruption, output)
+    run(arguments, suite, &interruption, output)
 }
 
 /// Runs the suite for another command and writes the reports that were asked for, but shows nothing.
@@ -102,29 +124,46 @@ pub(super) fn report(
 ) -> Result<Report, ExpectedError> {
     let interruption = Interruption::default();
     signals::listen(&interruption)?;
-    let (report, targets) = examine(arguments, suite, interruption, output)?;
+    let Examined {
+        report, targets, ..
+    } = examine(arguments, suite, interruption.clone(), output)?;
     write_reports(&report, targets, output)?;
-    Ok(report)
+    match interruption.signal() {
+        Some(signal) => Err(RunError::Interrupted(signal).into()),
+        None => Ok(report),
+    }
 }
 
 /// The same as [`execute`] with an interruption from anywhere.
 fn run(
     arguments: &Arguments,
     suite: &dyn Suite,
-    interruption: Interruption,
+    interruption: &Interruption,
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
-    let (report, targets) = examine(arguments, suite, interruption, output)?;
-    finish(&report, arguments.verbose, targets, output)
+    let examined = examine(arguments, suite, interruption.clone(), output)?;
+    let code = finish(examined, arguments.verbose, output)?;
+    match interruption.signal() {
+        Some(signal) => Err(RunError::Interrupted(signal).into()),
+        None => Ok(code),
+    }
 }
 
-/// The report, and where it is to be written.
+/// A run that is over.
+struct Examined {
+    report: Report,
+    /// Where the report is to be written.
+    targets: Vec<OpenTarget>,
+    keep: Option<Arc<Evidence>>,
+}
+
+/// Runs the suite.
 fn examine(
     arguments: &Arguments,
     suite: &dyn Suite,
     interruption: Interruption,
     output: &mut Output,
-) -> Result<(Report, Vec<OpenTarget>), ExpectedError> {
+) -> Result<Examined, ExpectedError> {
     let Some(path) = &arguments.path else {
         return Err(ExpectedError::Usage(Problem::new(
             "no driver is given",
@@ -136,41 +175,46 @@ fn examine(
     for note in &driver.notes {
         output.warning(note);
     }
-    let options = arguments.options(&driver, suite, interruption)?;
-    let targets = arguments.open_reports(output)?;
+    let mut options = arguments.options(&driver, suite, interruption)?;
+    let mut targets = report_target::open_all(&arguments.reports, output)?;
+    options.keep = arguments.keep_directory()?;
 
     let mut progress = progress::for_standard_error(arguments.verbose);
-    let result = suite.run(&driver, &options, progress.as_mut());
+    let result = {
+        let mut streaming = Streaming::new(progress.as_mut(), &mut targets, &driver);
+        suite.run(&driver, &options, &mut streaming)
+    };
     progress.finished();
-    Ok((result?, targets))
+    Ok(Examined {
+        report: result?,
+        targets,
+        keep: options.keep,
+    })
 }
 
 /// Writes the reports, then shows the one for people: its summary is what the user sees last.
-fn finish(
-    report: &Report,
-    verbosity: u8,
-    targets: Vec<OpenTarget>,
-    output: &mut Output,
-) -> Result<u8, ExpectedError> {
-    let written = write_reports(report, targets, output);
+fn finish(examined: Examined, verbosity: u8, output: &mut Output) -> Result<u8, ExpectedError> {
+    let Examined {
+        report,
+        targets,
+        keep,
+    } = examined;
+    let written = write_reports(&report, targets, output);
     let options = output.terminal_options(verbosity);
-    output.text(&terminal::render(report, options));
-    written.map(|()| report.exit_code)
+    output.text(&terminal::render(&report, options));
+    written?;
+    match keep.and_then(|keep| keep.failure()) {
+        Some(failure) => Err(not_kept(&failure)),
+        None => Ok(report.exit_code),
+    }
 }
 
-/// One report that cannot be written must not cost the others.
-fn write_reports(
-    report: &Report,
-    targets: Vec<OpenTarget>,
-    output: &mut Output,
-) -> Result<(), ExpectedError> {
-    let mut not_written = None;
-    for target in targets {
-        if let Err(error) = target.write(report, output) {
-            not_written.get_or_insert(error);
-        }
-    }
-    not_written.map_or(Ok(()), Err)
+/// Why there is no evidence.
+fn not_kept(failure: &str) -> ExpectedError {
+    ExpectedError::NotWritten(Problem::new(
+        format!("the evidence of failing cases cannot be kept in {failure}"),
+        "give --keep a directory that you may write to, on a disk with room",
+    ))
 }
 
 /// Drops what is beyond the budget. A case that is asked for by its name stays: it is how a finding is seen again.
@@ -227,6 +271,15 @@ impl Arguments {
         if selected.cases.is_empty() || selected.checks.is_empty() {
             return Err(ExpectedError::NothingSelected);
         }
+        let shard = self.shard.map(|shard| {
+            let part = shard.part_of(&selected.cases);
+            (shard, std::mem::replace(&mut selected.cases, part))
+        });
+        if let Some((shard, all)) = &shard
+            && selected.cases.is_empty()
+        {
+            return Err(ExpectedError::EmptyShard(shard.typed(), all.len()));
+        }
         let waivers = Waivers::prepare(
             &driver.waivers,
             Names {
@@ -250,6 +303,8 @@ impl Arguments {
             waivers,
             reproduce: self.typed(driver, seed),
             interruption,
+            shard,
+            keep: None,
         })
     }
 
@@ -278,22 +333,25 @@ impl Arguments {
         command
     }
 
-    fn open_reports(&self, output: &mut Output) -> Result<Vec<OpenTarget>, ExpectedError> {
-        let to_output = self
-            .reports
-            .iter()
-            .filter(|target| target.is_standard_output())
-            .count();
-        if to_output > 1 {
-            return Err(ExpectedError::Usage(Problem::new(
-                "several reports are to go to standard output",
-                "give all but one of them a file",
-            )));
-        }
-        if to_output == 1 {
-            output.keep_out_for_report();
-        }
-        self.reports.iter().map(ReportTarget::open).collect()
+    /// Where evidence is kept, made ready for it.
+    fn keep_directory(&self) -> Result<Option<Arc<Evidence>>, ExpectedError> {
+        // CI systems set it; what a machine that is gone tomorrow saw is lost otherwise.
+        let in_ci =
+            || std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"));
+        let directory = match &self.keep {
+            Some(directory) => directory.clone(),
+            None if in_ci() => PathBuf::from(EVIDENCE_DIRECTORY),
+            None => return Ok(None),
+        };
+        let begun = Evidence::begin(&directory);
+        let evidence = begun.map_err(|error| {
+            not_kept(&format!(
+                "{}: {}",
+                directory.display(),
+                report_target::reason(&error)
+            ))
+        })?;
+        Ok(Some(Arc::new(evidence)))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod patience;
 pub mod probe;
 pub mod seed;
 pub mod select;
+pub mod shard;
 pub mod waiver;
 
 use std::time::Duration;

@@ -30,11 +30,6 @@ pub struct Waiver {
 }
 
 impl Waiver {
-    /// Whether it is for this check.
-    pub fn covers_check(&self, id: &str) -> bool {
-        Pattern::new(&self.check).is_ok_and(|pattern| pattern.matches(id))
-    }
-
     /// Why, who and how long, in one line.
     pub fn summary(&self) -> String {
         let mut text = self.reason.clone();
@@ -70,7 +65,7 @@ pub struct Names<'names> {
 impl Names<'_> {
     /// Whether the selection leaves out nothing that the pattern is for.
     fn are_complete(&self, pattern: Option<&Pattern>) -> bool {
-        let mut covered = self.all.iter().filter(|name| covers(pattern, name));
+        let mut covered = self.all.iter().filter(|name| is_covered(pattern, name));
         covered.all(|name| self.selected.contains(name))
     }
 }
@@ -88,8 +83,6 @@ struct Prepared {
     case: Option<Pattern>,
     message: Option<String>,
     expired: bool,
-    /// Everything it is for is run, so that it must match something.
-    complete: bool,
     /// How many cases of the catalogue it is for.
     cases_total: usize,
 }
@@ -100,22 +93,15 @@ pub struct Scope<'waivers> {
     case: Option<&'waivers Pattern>,
     /// How many cases of the catalogue it is for; 0 if only a part of its checks is applied.
     pub cases_total: usize,
+    /// Its last day is over.
+    pub expired: bool,
 }
 
 impl Scope<'_> {
     /// Whether it is for this case.
     pub fn covers(&self, case: &str) -> bool {
-        covers(self.case, case)
+        is_covered(self.case, case)
     }
-}
-
-/// Why a waiver fails the run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// Its last day is over.
-    Expired,
-    /// All it is for was run, and there was nothing to waive.
-    Stale,
 }
 
 impl Waivers {
@@ -136,10 +122,9 @@ impl Waivers {
             let case = case.map(|text| pattern(text, cases.all)).transpose();
             let case = case.map_err(glob)?;
             Ok(Prepared {
-                complete: checks.are_complete(Some(&check)) && cases.are_complete(case.as_ref()),
                 cases_total: if checks.are_complete(Some(&check)) {
                     let cases = cases.all.iter();
-                    cases.filter(|name| covers(case.as_ref(), name)).count()
+                    cases.filter(|name| is_covered(case.as_ref(), name)).count()
                 } else {
                     0
                 },
@@ -159,20 +144,16 @@ impl Waivers {
         self.prepared.get(index).map(|prepared| &prepared.waiver)
     }
 
-    /// Which cases a waiver is for; all of them, if there is no waiver with this number.
-    pub fn scope(&self, index: usize) -> Scope<'_> {
-        let prepared = self.prepared.get(index);
-        Scope {
-            case: prepared.and_then(|prepared| prepared.case.as_ref()),
-            cases_total: prepared.map_or(0, |prepared| prepared.cases_total),
-        }
-    }
-
-    /// Whether its last day is over.
-    pub fn is_expired(&self, index: usize) -> bool {
-        self.prepared
-            .get(index)
-            .is_some_and(|prepared| prepared.expired)
+    /// Every waiver, with the cases it is for.
+    pub fn all(&self) -> impl Iterator<Item = (&Waiver, Scope<'_>)> {
+        self.prepared.iter().map(|prepared| {
+            let scope = Scope {
+                case: prepared.case.as_ref(),
+                cases_total: prepared.cases_total,
+                expired: prepared.expired,
+            };
+            (&prepared.waiver, scope)
+        })
     }
 
     /// Numbers of the waivers that are for a finding. One that has expired is for none.
@@ -188,7 +169,7 @@ impl Waivers {
             .filter(move |(_, prepared)| {
                 !prepared.expired
                     && prepared.check.matches(check)
-                    && covers(prepared.case.as_ref(), case)
+                    && is_covered(prepared.case.as_ref(), case)
                     && prepared
                         .message
                         .as_ref()
@@ -196,32 +177,15 @@ impl Waivers {
             })
             .map(|(index, _)| index)
     }
+}
 
-    /// The waivers that fail the run. `used` says of a number whether a finding matched; `failed_cases` are those that an
-    /// error of ours kept from being judged, so that nobody knows what they would have shown.
-    pub fn faults(
-        &self,
-        used: impl Fn(usize) -> bool,
-        failed_cases: &[String],
-    ) -> Vec<(&Waiver, Fault)> {
-        let mut faults = Vec::new();
-        for (index, prepared) in self.prepared.iter().enumerate() {
-            let case = prepared.case.as_ref();
-            if prepared.expired {
-                faults.push((&prepared.waiver, Fault::Expired));
-            } else if prepared.complete
-                && !used(index)
-                && !failed_cases.iter().any(|name| covers(case, name))
-            {
-                faults.push((&prepared.waiver, Fault::Stale));
-            }
-        }
-        faults
-    }
+/// Whether a glob of a waiver is for this name.
+pub fn covers(glob: &str, name: &str) -> bool {
+    Pattern::new(glob).is_ok_and(|pattern| pattern.matches(name))
 }
 
 /// Without a pattern, everything is covered.
-fn covers(pattern: Option<&Pattern>, name: &str) -> bool {
+fn is_covered(pattern: Option<&Pattern>, name: &str) -> bool {
     pattern.is_none_or(|pattern| pattern.matches(name))
 }
 
@@ -332,21 +296,19 @@ mod tests {
         late.expires.month = 2;
         assert!(!waives(late.clone(), "a/one", "x/1", ""));
         let waivers = prepared(late, &["x/1"]).expect("its globs match");
-        let faults = waivers.faults(|_| true, &[]);
-        assert_eq!(faults[0].1, Fault::Expired, "also if not all was run");
+        assert!(waivers.all().all(|(_, scope)| scope.expired));
     }
 
     #[test]
-    fn one_that_matches_nothing_is_stale_if_all_it_is_for_was_run() {
-        let faults = |selected: &[&str], used: bool, failed: &[&str]| {
-            let waivers = prepared(waiver("a/one"), selected).expect("its globs match");
-            let faults = waivers.faults(|_| used, &owned(failed));
-            faults.first().map(|(_, fault)| *fault)
-        };
-        assert_eq!(faults(&["x/1", "y/2"], false, &[]), Some(Fault::Stale));
-        assert_eq!(faults(&["x/1", "y/2"], true, &[]), None);
-        assert_eq!(faults(&["x/1"], false, &[]), None);
-        assert_eq!(faults(&["x/1", "y/2"], false, &["y/2"]), None);
+    fn the_scope_counts_the_cases_of_the_catalogue() {
+        let mut narrow = waiver("a/one");
+        narrow.case = Some("x".to_owned());
+        for (waiver, expected) in [(narrow, 1), (waiver("a/one"), 2)] {
+            let waivers = prepared(waiver, &["x/1"]).expect("its globs match");
+            let (_, scope) = waivers.all().next().expect("there is one");
+            assert_eq!(scope.cases_total, expected);
+            assert!(scope.covers("x/1"));
+        }
     }
 
     #[test]

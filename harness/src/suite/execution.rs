@@ -92,7 +92,10 @@ pub(super) fn run(
 ) -> Result<Report, RunError> {
     let started = (SystemTime::now(), Instant::now());
     let run = Run::new(driver, options)?;
-    let nominal = run.calibrate(progress)?;
+    let nominal = match run.calibrate(progress) {
+        Err(RunError::Interrupted(_)) => return Ok(run.assembled(Vec::new(), Vec::new(), started)),
+        calibrated => calibrated?,
+    };
     let mut remarks = leaks::not_watched();
     remarks.extend(run.remarks_on_lists());
     let mut cases = run.cases()?;
@@ -116,18 +119,7 @@ pub(super) fn run(
     };
     let nominal = nominal.filter(wanted);
     results.extend(nominal);
-    if let Some(signal) = options.interruption.signal() {
-        return Err(RunError::Interrupted(signal));
-    }
-    let checks = selected_checks(options);
-    Ok(assemble(
-        driver,
-        options,
-        &checks,
-        results,
-        (started.0, started.1.elapsed()),
-        remarks,
-    ))
+    Ok(run.assembled(results, remarks, started))
 }
 
 pub(super) fn selected_checks(options: &RunOptions) -> Vec<&'static crate::checks::Check> {
@@ -240,6 +232,18 @@ impl<'run> Run<'run> {
         }))
     }
 
+    /// The report of what was judged, marked as partial if the user wanted to stop.
+    fn assembled(
+        &self,
+        results: Vec<CaseRun>,
+        remarks: Vec<String>,
+        started: (SystemTime, Instant),
+    ) -> Report {
+        let times = (started.0, started.1.elapsed());
+        let checks = selected_checks(self.options);
+        assemble(self.driver, self.options, &checks, results, times, remarks)
+    }
+
     fn judge_nominal(&self, nominal: HangingNominal) -> CaseRun {
         let mut checks = selected_checks(self.options);
         let needed = crate::checks::all().iter().copied();
@@ -297,7 +301,9 @@ impl<'run> Run<'run> {
                 .unwrap_or_else(PoisonError::into_inner)
                 .pop_front();
             let Some(case) = next else { return };
-            if sender.send(self.timed(case)).is_err() {
+            let run = self.timed(case);
+            // What was going on when the user wanted to stop was cut off: it says nothing about the driver.
+            if self.options.interruption.signal().is_some() || sender.send(run).is_err() {
                 return;
             }
         }
@@ -348,7 +354,11 @@ impl<'run> Run<'run> {
             doubtful.len()
         ));
         for index in doubtful {
-            results[index] = self.timed(self.repeated(&results[index].case));
+            let again = self.timed(self.repeated(&results[index].case));
+            if self.options.interruption.signal().is_some() {
+                return;
+            }
+            results[index] = again;
         }
     }
 

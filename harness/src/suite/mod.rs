@@ -7,18 +7,21 @@ mod backend;
 mod case_jobs;
 mod clock;
 pub mod coverage;
+pub mod evidence;
 mod execution;
 mod follow_up;
 mod interruption;
+pub mod merge;
 mod payload;
 pub mod report;
 mod runner_settings;
 mod single_job;
 mod suspicions;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use driver_conformance_reports::model::{Report, Status};
+use driver_conformance_reports::model::{CaseOutcome, Report, Status};
 use driver_conformance_scenarios::model::Budget;
 
 use crate::checks::{self, Check};
@@ -27,9 +30,12 @@ use crate::contract::stage::{Program, Stage};
 use crate::driver::Driver;
 use crate::driver::tools::{MissingTool, find_in_path, missing_tool};
 use crate::leaks::lists::ListFailure;
+use crate::plan::shard::Shard;
 use crate::plan::waiver::Waivers;
 use crate::plan::{Calibration, CaseDefaults, load_cases};
 use crate::trace::Trace;
+
+pub use evidence::Evidence;
 
 pub use clock::{utc_date, utc_timestamp};
 pub use interruption::{InterruptSignal, Interruption};
@@ -57,8 +63,8 @@ pub trait Suite {
     /// Every check there is.
     fn checks(&self) -> &'static [&'static Check];
 
-    /// Runs the selected cases on a driver. When [`RunOptions::interruption`] is raised, it cleans up and returns
-    /// [`RunError::Interrupted`].
+    /// Runs the selected cases on a driver. When [`RunOptions::interruption`] is raised, it cleans up and returns a report
+    /// of what was judged so far, marked as partial.
     fn run(
         &self,
         driver: &Driver,
@@ -86,6 +92,10 @@ pub struct RunOptions {
     pub reproduce: String,
     /// Raised when the user wants to stop.
     pub interruption: Interruption,
+    /// Which part of the selection `cases` is, if it was divided, and the names of all that was divided.
+    pub shard: Option<(Shard, Vec<String>)>,
+    /// Where what failing cases left is kept.
+    pub keep: Option<Arc<Evidence>>,
 }
 
 /// Why a run has no report.
@@ -166,6 +176,10 @@ pub struct FinishedCase<'run> {
     pub duration: Duration,
     /// How many calls were made.
     pub calls: usize,
+    /// How its first job with an outcome ended.
+    pub outcome: Option<&'run CaseOutcome>,
+    /// Why it was skipped, or what went wrong.
+    pub reason: Option<&'run str>,
     /// Ids of the checks that found something.
     pub findings: &'run [&'static str],
 }

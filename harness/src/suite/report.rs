@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use driver_conformance_reports::model::{
     Call, CaseOutcome, CaseResult, Category, CheckResult, DriverIdentity, ExitCode, Finding, Leak,
-    LeakOrigin, Level, Report, SCHEMA, Status, Summary, Tool, Verdict, WaiverRecord,
+    LeakOrigin, Level, Partial, Report, SCHEMA, Shard, Status, Summary, Tool, Verdict,
     timeline::Timeline,
 };
 
@@ -18,12 +18,13 @@ use crate::driver::Driver;
 use crate::driver::tools::shell_quoted;
 use crate::plan::case::Case;
 use crate::plan::select::escaped;
-use crate::plan::waiver::{Fault, Waiver};
+use crate::plan::waiver::Waiver;
 use crate::trace::{CallIndex, LeakCategory, SurvivingProcess, Trace};
 
 mod durations;
 mod location;
 mod timeline;
+pub(super) mod waivers;
 
 use super::coverage::{self, Coverage, Transition};
 use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
@@ -73,6 +74,16 @@ impl CaseRun {
             verdict::CaseResult::Skipped(_) | verdict::CaseResult::Failed(_) => None,
         };
         let findings = &judged.findings;
+        if let (Some(keep), Some(trace)) = (&options.keep, trace)
+            // What the user's signal cut off is not judged.
+            && options.interruption.signal().is_none()
+        {
+            let failing = findings
+                .iter()
+                .filter(|found| found.status > verdict::Status::Waived);
+            let failing: Vec<verdict::Finding> = failing.cloned().collect();
+            keep.store(&case.name, trace, &failing);
+        }
         let line = |found: &verdict::Finding| {
             let call = trace?.calls.get(found.deviation.call?.0)?;
             location::line_named(call)
@@ -162,6 +173,8 @@ impl CaseRun {
                 status: case_status(case, &judged.findings, options.strict),
                 duration: self.duration,
                 calls: self.calls,
+                outcome: self.outcome.as_ref(),
+                reason: case.reason.as_deref(),
                 findings: &findings,
             });
             // What many cases are skipped for is told once, in the report.
@@ -186,14 +199,22 @@ pub fn assemble(
 ) -> Report {
     // The same order in every run, however the cases were spread over workers.
     runs.sort_by(|a, b| a.case.name.cmp(&b.case.name));
-    let judged = verdict::merge(runs.iter().map(|run| run.judged.clone()), checks);
+    let gathered = verdict::gather(runs.iter().map(|run| run.judged.clone()), checks);
     let programs = location::programs(driver);
-    let defects = judged.findings.iter().map(|found| Finding {
+    let located = |found: &verdict::Finding| Finding {
         location: location::of(&programs, found.program, line_of(found, &runs)),
         ..finding(found, options)
+    };
+    let shard = options.shard.as_ref().map(|(shard, names)| {
+        let findings = gathered.findings.iter().map(&located).collect();
+        let checks = gathered.checks.iter().map(check_result).collect();
+        shard_record(*shard, names, findings, checks)
     });
-    let faults = waiver_faults(&judged, checks, options);
-    let findings: Vec<Finding> = defects.chain(faults).collect();
+    let judged = verdict::settled(gathered);
+    let waivers = waivers::records(&judged, &runs, options);
+    let whole = options.interruption.signal().is_none() && shard.is_none();
+    let faults = waivers::faults(&waivers, checks, whole, &options.reproduce);
+    let findings: Vec<Finding> = judged.findings.iter().map(located).chain(faults).collect();
     let cases: Vec<CaseResult> = runs
         .iter()
         .zip(&judged.cases)
@@ -206,13 +227,14 @@ pub fn assemble(
             reason: case.reason.clone(),
         })
         .collect();
-    let verdict = overall(&findings, &cases, options.strict);
     let reasons = reasons(&judged.cases);
     let covered = runs.iter().flat_map(|run| run.covered.iter().cloned());
     let run_cases: Vec<&Case> = runs.iter().map(|run| &run.case).collect();
     let coverage = Coverage::of(&driver.config, &run_cases, &covered.collect());
     let notes = driver.notes.iter().map(ToString::to_string);
-    Report {
+    let verdict = overall(&findings, &cases, options.strict);
+    let clauses = must_clauses(&judged);
+    let report = Report {
         schema: SCHEMA.to_owned(),
         verdict,
         exit_code: if cases.is_empty() {
@@ -224,7 +246,7 @@ pub fn assemble(
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         driver: DriverIdentity {
-            programs,
+            programs: programs.clone(),
             ..identity(driver)
         },
         profile: PROFILE.to_owned(),
@@ -235,25 +257,74 @@ pub fn assemble(
         duration_ms: milliseconds(duration),
         summary: Summary {
             call_time_ms: milliseconds(runs.iter().map(|run| run.call_time).sum()),
-            ..summary(&cases, &coverage, must_clauses(&judged))
+            ..summary(&cases, &coverage, clauses.clone())
         },
         checks: judged.checks.iter().map(check_result).collect(),
         cases,
         transitions_missing: coverage.missing,
         partial: None,
-        shard: None,
-        waivers: waiver_records(&judged, &runs, options),
+        shard: shard.map(Box::new),
+        command: options.reproduce.clone(),
+        evidence: kept(options, &findings),
+        must_clauses_missing: clauses
+            .filter(|(_, looked_at)| !looked_at)
+            .map(|(clause, _)| clause.to_string())
+            .collect(),
+        waivers,
         durations: durations::summary(runs.iter().flat_map(|run| run.measured.iter().cloned())),
         timelines: timelines(&findings, &mut runs),
-        findings,
         advice: None,
+        findings,
         leaks: runs.into_iter().flat_map(|run| run.leaks).collect(),
         notes: notes
             .chain(remarks)
             .chain(reasons)
             .chain(coverage.out_of_reach)
             .collect(),
+    };
+    marked_as_partial(report, options)
+}
+
+/// The report as it is, or marked as that of a run that was stopped: what was found counts, what was not is no pass.
+fn marked_as_partial(mut report: Report, options: &RunOptions) -> Report {
+    let Some(signal) = options.interruption.signal() else {
+        return report;
+    };
+    if report.verdict == Verdict::Pass {
+        report.verdict = Verdict::Inconclusive;
     }
+    let judged = |name: &&String| report.cases.iter().any(|case| case.name == **name);
+    report.partial = Some(Partial {
+        reason: signal.name().to_owned(),
+        cases_missing: options.cases.iter().filter(|name| !judged(name)).count(),
+    });
+    report.exit_code = signal.exit_code();
+    report
+}
+
+fn shard_record(
+    shard: crate::plan::shard::Shard,
+    names: &[String],
+    findings: Vec<Finding>,
+    checks: Vec<CheckResult>,
+) -> Shard {
+    Shard {
+        method: shard.method,
+        index: shard.index,
+        count: shard.count,
+        selection: crate::plan::shard::digest(names),
+        cases_total: names.len(),
+        findings,
+        checks,
+    }
+}
+
+/// Where evidence was kept, if there was any.
+fn kept(options: &RunOptions, findings: &[Finding]) -> Option<String> {
+    let keep = options.keep.as_ref()?;
+    let kept = |finding: &Finding| matches!(finding.status, Status::Fail | Status::Inconclusive);
+    let directory = || keep.directory().display().to_string();
+    findings.iter().any(kept).then(directory)
 }
 
 /// The line that the call to blame named in the case that stands for a finding.
@@ -273,32 +344,6 @@ fn timelines(findings: &[Finding], runs: &mut [CaseRun]) -> Vec<Timeline> {
         .filter_map(|run| run.timeline.take())
         .map(|timeline| *timeline)
         .collect()
-}
-
-/// Every waiver with what became of it.
-fn waiver_records(
-    judged: &verdict::Verdict,
-    runs: &[CaseRun],
-    options: &RunOptions,
-) -> Vec<WaiverRecord> {
-    let mut records = Vec::new();
-    let mut index = 0;
-    while let Some(waiver) = options.waivers.get(index) {
-        let judged_cases = runs.iter().map(|run| run.case.name.as_str());
-        let scope = options.waivers.scope(index);
-        records.push(WaiverRecord {
-            check: waiver.check.clone(),
-            case: waiver.case.clone(),
-            summary: waiver.summary(),
-            place: waiver.place.clone(),
-            used: judged.waivers_used.contains(&index),
-            expired: options.waivers.is_expired(index),
-            cases_judged: judged_cases.filter(|name| scope.covers(name)).count(),
-            cases_total: scope.cases_total,
-        });
-        index += 1;
-    }
-    records
 }
 
 /// Why cases were skipped or not judged, each reason once.
@@ -349,6 +394,7 @@ fn finding(found: &verdict::Finding, options: &RunOptions) -> Finding {
         ),
         case,
         cases: found.cases.clone(),
+        undisturbed: found.nothing_happened,
         also_seen_as: found.also_seen_as.clone(),
         status: status(found.status),
         message: shown.message.clone(),
@@ -367,73 +413,7 @@ fn finding(found: &verdict::Finding, options: &RunOptions) -> Finding {
     }
 }
 
-/// A finding for each waiver that has expired or that nothing matched.
-fn waiver_faults<'a>(
-    judged: &'a verdict::Verdict,
-    checks: &'a [&'static Check],
-    options: &'a RunOptions,
-) -> impl Iterator<Item = Finding> + 'a {
-    let failed = judged.cases.iter();
-    let failed = failed.filter(|case| case.status == verdict::Status::Error);
-    let failed: Vec<String> = failed.map(|case| case.name.clone()).collect();
-    let used = |index| judged.waivers_used.contains(&index);
-    let faults = options.waivers.faults(used, &failed);
-    faults
-        .into_iter()
-        .map(|(waiver, fault)| waiver_fault(waiver, fault, checks, options))
-}
-
-fn waiver_fault(
-    waiver: &Waiver,
-    fault: Fault,
-    checks: &[&'static Check],
-    options: &RunOptions,
-) -> Finding {
-    let place = &waiver.place;
-    let (message, expected, actual, fix) = match fault {
-        Fault::Expired => (
-            format!("The waiver in {place} has expired, and what it was for fails again."),
-            format!("a waiver that holds, or none: {}", waiver.reason),
-            format!("its last day was {}", waiver.expires),
-            "Repair the driver and remove the waiver, or give it a new day and say why.",
-        ),
-        Fault::Stale => (
-            format!("The waiver in {place} no longer applies: nothing was found that it excepts."),
-            format!("a finding to except: {}", waiver.reason),
-            "every case it is for was run, and none showed it".to_owned(),
-            "Remove the waiver, so that the defect is noticed if it comes back.",
-        ),
-    };
-    // Where a glob is for several checks, they share their theme more often than not.
-    let check = checks.iter().find(|check| waiver.covers_check(check.id));
-    let class = format!("{message}{}", waiver.check);
-    Finding {
-        check: waiver.check.clone(),
-        clause: check.map(|check| clauses(check)).unwrap_or_default(),
-        category: category(check.map_or(checks::Category::ExitCode, |check| check.category)),
-        level: Level::Must,
-        call: Call::Job,
-        stage: None,
-        case: waiver.case.clone().unwrap_or_default(),
-        cases: Vec::new(),
-        also_seen_as: Vec::new(),
-        status: Status::UnexpectedPass,
-        message,
-        expected: vec![expected],
-        actual,
-        requirement: String::new(),
-        why: "An exception that nobody needs any more hides the next defect of its kind."
-            .to_owned(),
-        fix: fix.to_owned(),
-        evidence: (0, 0),
-        location: None,
-        fingerprint: verdict::fingerprint(&waiver.check, None, None, &class),
-        reproduce: options.reproduce.clone(),
-        waiver: Some(waiver.summary()),
-    }
-}
-
-fn check_result(judged: &verdict::CheckVerdict) -> CheckResult {
+pub(super) fn check_result(judged: &verdict::CheckVerdict) -> CheckResult {
     let check = judged.check;
     CheckResult {
         id: check.id.to_owned(),
@@ -457,7 +437,7 @@ fn case_status(case: &verdict::CaseVerdict, findings: &[verdict::Finding], stric
 }
 
 /// A defect of the driver, or a waiver that does not hold, outweighs an error of ours, which outweighs doubt.
-fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) -> Verdict {
+pub(super) fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) -> Verdict {
     let with = |status: Status| {
         findings.iter().any(|finding| {
             let binding =
@@ -599,7 +579,7 @@ fn clauses(check: &Check) -> Vec<String> {
     clauses.map(ToString::to_string).collect()
 }
 
-fn call_of(program: Program) -> Call {
+pub(super) fn call_of(program: Program) -> Call {
     match program {
         Program::Config => Call::Config,
         Program::Prepare => Call::Prepare,
@@ -651,4 +631,4 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

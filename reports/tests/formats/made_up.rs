@@ -33,6 +33,7 @@ pub(crate) fn finding(check: &str, stage: &str, cases: &[&str]) -> Finding {
         }),
         fingerprint: format!("0123456789abcdef-{check}-{stage}"),
         reproduce: format!("driver-conformance scenarios/drivers/literal-codes --only '{}'", cases[0]),
+        undisturbed: false,
         also_seen_as: Vec::new(),
         waiver: None,
     }
@@ -132,6 +133,9 @@ pub(crate) fn report() -> Report {
         transitions_missing: Vec::new(),
         partial: None,
         shard: None,
+        command: "driver-conformance scenarios/drivers/literal-codes".into(),
+        evidence: None,
+        must_clauses_missing: Vec::new(),
         waivers: Vec::new(),
         durations: vec![
             CallDurations {
@@ -282,6 +286,8 @@ pub(crate) fn varied() -> Report {
     report.waivers = vec![WaiverRecord {
         check: "output/complete".into(),
         case: None,
+        reason: "known, issue 12".into(),
+        expires: "2027-01-01".into(),
         summary: "known, issue 12; owner me; until 2027-01-01".into(),
         place: "driver-conformance.toml:3".into(),
         used: true,
@@ -293,12 +299,14 @@ pub(crate) fn varied() -> Report {
         reason: "SIGTERM".into(),
         cases_missing: 4,
     });
-    report.shard = Some(Shard {
+    report.shard = Some(Box::new(Shard {
         method: ShardMethod::Slice,
         index: 2,
         count: 8,
         selection: "abc".into(),
         cases_total: 240,
-    });
+        findings: Vec::new(),
+        checks: Vec::new(),
+    }));
     report
 }

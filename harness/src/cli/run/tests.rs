@@ -83,8 +83,6 @@ impl Suite for Scripted {
             Behaviour::Interrupted => {
                 options.interruption.raise(InterruptSignal::Terminate);
                 options.interruption.raise(InterruptSignal::Interrupt);
-                let signal = options.interruption.signal().expect("it was just raised");
-                return Err(RunError::Interrupted(signal));
             }
             Behaviour::ToolMissing => {
                 let trace = Trace {
@@ -97,7 +95,10 @@ impl Suite for Scripted {
         }
         progress.started(options.cases.len());
         let mut runs = Vec::new();
-        for name in &options.cases {
+        // A run that is stopped has judged the first case.
+        let stopped = options.interruption.signal().is_some();
+        let count = if stopped { 1 } else { options.cases.len() };
+        for name in options.cases.iter().take(count) {
             let case = Case {
                 name: name.clone(),
                 about: String::new(),
@@ -204,7 +205,7 @@ fn run_with(behaviour: Behaviour, home: &TempDir, flags: &[&str]) -> (u8, String
     let result = run(
         &line.arguments,
         &Scripted(behaviour),
-        Interruption::default(),
+        &Interruption::default(),
         &mut output,
     );
     let code = result.unwrap_or_else(|error| {
@@ -284,7 +285,77 @@ fn an_interruption_ends_with_the_code_of_its_first_signal() {
     let (code, _, err) = run_with(Behaviour::Interrupted, &home, &["--report", &flag]);
     assert_eq!(code, ExitCode::TERMINATED);
     assert!(err.contains("stopped by SIGTERM"), "{err}");
-    assert!(!report.exists(), "no half report is left");
+    let text = fs::read_to_string(report).expect("what was judged is not lost");
+    let report: Report = serde_json::from_str(&text).expect("it is the schema");
+    assert_eq!(report.exit_code, ExitCode::TERMINATED);
+    let partial = report.partial.expect("it is marked");
+    assert_eq!(
+        (partial.reason.as_str(), partial.cases_missing),
+        ("SIGTERM", 1)
+    );
+}
+
+#[test]
+fn a_shard_runs_its_part_and_says_so() {
+    let home = home();
+    let path = home.path().join("report.json");
+    let flag = format!("json={}", path.display());
+    let arguments = ["--report", &flag, "--shard", "2/2"];
+    let (code, out, _) = run_with(Behaviour::Judge, &home, &arguments);
+    assert_eq!(
+        code,
+        ExitCode::CONFORMS,
+        "the bad one is in the other shard"
+    );
+    assert!(out.contains("shard 2 of 2 (slice)"), "{out}");
+    let text = fs::read_to_string(&path).expect("it was written");
+    let report: Report = serde_json::from_str(&text).expect("it is the schema");
+    assert_eq!(report.cases.len(), 1);
+    assert_eq!(report.cases[0].name, "a/good");
+}
+
+#[test]
+fn a_shard_without_a_case_is_no_pass() {
+    let (code, _, err) = run_with(Behaviour::Judge, &home(), &["--shard", "1/3"]);
+    assert_eq!(code, ExitCode::NOTHING_SELECTED);
+    assert!(
+        err.contains("shard slice:1/3 has no case to run, of 2"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_stream_has_a_line_for_each_case_and_its_end() {
+    let home = home();
+    let path = home.path().join("report.jsonl");
+    let flag = format!("jsonl={}", path.display());
+    let (code, ..) = run_with(Behaviour::Judge, &home, &["--report", &flag]);
+    assert_eq!(code, ExitCode::NONCONFORMING);
+    let text = fs::read_to_string(&path).expect("it was written");
+    let events: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object"))
+        .collect();
+    let kinds: Vec<&str> = events
+        .iter()
+        .filter_map(|event| event["event"].as_str())
+        .collect();
+    assert_eq!(kinds, ["run", "case", "case", "check", "finding", "end"]);
+}
+
+#[test]
+fn evidence_that_cannot_be_kept_ends_the_command_before_the_run() {
+    let home = home();
+    let file = home.path().join("file");
+    fs::write(&file, "").expect("our own directory");
+    let directory = file.join("below").display().to_string();
+    let (code, _, err) = run_with(Behaviour::Judge, &home, &["--keep", &directory]);
+    assert_eq!(code, ExitCode::HARNESS_ERROR);
+    assert!(
+        err.contains("evidence of failing cases cannot be kept in"),
+        "{err}"
+    );
+    assert!(err.contains(&directory), "{err}");
 }
 
 #[test]

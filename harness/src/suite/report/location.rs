@@ -3,7 +3,7 @@
 //! A line is never guessed. It is known where a shell says that a command failed (`./run: line 12: foo: not found`),
 //! where a driver traces itself with file and line in `PS4`, and from the traceback of a Python program.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use driver_conformance_reports::model::{DriverProgram, Location};
 
@@ -16,24 +16,33 @@ use super::call_of;
 /// Only the end of what a call printed is searched: what ran last is told last.
 const SEARCHED_BYTES_MAX: usize = 64 * 1024;
 
-/// The files of the driver's programs, relative to the working directory where that is shorter.
+/// The files of the driver's programs, relative to the working directory where that is shorter. A link is followed: what
+/// shows findings beside lines shows them beside those of the file itself.
 pub(super) fn programs(driver: &Driver) -> Vec<DriverProgram> {
     let here = std::env::current_dir().unwrap_or_default();
+    let here = here.canonicalize().unwrap_or(here);
     let program = |program: Program| {
         let invocation = driver.program(program)?;
+        let path = PathBuf::from(&invocation.executable);
+        // A name alone is looked up in PATH.
+        let path = if path.is_absolute() {
+            path.canonicalize().unwrap_or(path)
+        } else {
+            path
+        };
         Some(DriverProgram {
             call: call_of(program),
-            file: relative(&invocation.executable, &here),
+            file: relative(&path, &here),
         })
     };
     Program::ALL.into_iter().filter_map(program).collect()
 }
 
 /// A path below `here` without it; any other as it is.
-fn relative(path: &str, here: &Path) -> String {
-    let short = Path::new(path).strip_prefix(here).ok();
+fn relative(path: &Path, here: &Path) -> String {
+    let short = path.strip_prefix(here).ok();
     let short = short.filter(|short| !short.as_os_str().is_empty());
-    short.map_or_else(|| path.to_owned(), |short| short.display().to_string())
+    short.unwrap_or(path).display().to_string()
 }
 
 /// The place of a finding. `line` is what its call named, if it did.
@@ -114,8 +123,14 @@ mod tests {
     #[test]
     fn a_file_below_the_working_directory_is_named_without_it() {
         let here = Path::new("/home/me/project");
-        assert_eq!(relative("/home/me/project/driver/run", here), "driver/run");
-        assert_eq!(relative("/opt/driver/run", here), "/opt/driver/run");
-        assert_eq!(relative("run-from-path", here), "run-from-path");
+        assert_eq!(
+            relative(Path::new("/home/me/project/driver/run"), here),
+            "driver/run"
+        );
+        assert_eq!(
+            relative(Path::new("/opt/driver/run"), here),
+            "/opt/driver/run"
+        );
+        assert_eq!(relative(Path::new("run-from-path"), here), "run-from-path");
     }
 }

@@ -12,7 +12,7 @@ use crate::plan::case::{JobOrder, Surroundings};
 use crate::plan::waiver::Waivers;
 use crate::suite::Interruption;
 
-fn driver() -> Driver {
+pub(in crate::suite) fn driver() -> Driver {
     Driver {
         kind: DriverKind::Directory,
         path: PathBuf::from("./driver"),
@@ -103,6 +103,8 @@ fn report_of(
         waivers: Waivers::default(),
         reproduce: "driver-conformance ./driver".into(),
         interruption: Interruption::default(),
+        shard: None,
+        keep: None,
     };
     let took = Duration::from_millis(5);
     let runs = runs
