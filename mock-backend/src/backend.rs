@@ -423,12 +423,22 @@ impl CaseState {
         change(&mut self.world)
     }
 
-    /// Ends the processes of a box. It has no others when this returns.
-    pub(crate) fn end_box(&mut self, id: &str, code: i32) {
+    /// Ends the processes of a box. It has no others when this returns. A box that goes with its end is gone, too.
+    pub(crate) fn end_box(&mut self, case: &Case, id: &str, code: i32) {
         if let Some(running) = self.boxes.remove(id) {
             running.end();
+            self.codes.insert(id.to_owned(), code);
         }
-        self.change(|world| world.change(id, |object| object.state = State::Stopped { code }));
+        let mut goes = false;
+        self.change(|world| {
+            world.change(id, |object| {
+                object.state = State::Stopped { code };
+                goes = object.attribute("remove").is_some();
+            });
+        });
+        if goes {
+            self.remove(case, id);
+        }
     }
 
     /// Takes an object out, with its processes and files.
@@ -462,6 +472,16 @@ impl CaseState {
         self.removing = later;
         let due: Vec<(Instant, String)> = due;
         for (_, id) in due {
+            self.remove(case, &id);
+        }
+        // Whoever removes a file removes the object that it is.
+        let is_gone = |object: &&Object| {
+            let file = object.attribute("file").map(Path::new);
+            file.is_some_and(|file| file.symlink_metadata().is_err())
+        };
+        let gone = self.world.all().iter().filter(is_gone);
+        let gone: Vec<String> = gone.map(|object| object.id.clone()).collect();
+        for id in gone {
             self.remove(case, &id);
         }
     }

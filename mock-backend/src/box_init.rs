@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitOptions};
 
 use crate::box_root;
 use crate::protocol::{BoxMessage, BoxPlan, Isolation, Order, Status};
@@ -180,21 +180,14 @@ impl Children {
         }
     }
 
+    /// Takes note of every child that has ended. It first waits without reaping: a program that could not be started is
+    /// reaped by whoever tried, which is done under the lock.
     fn reap_for_ever(&self) {
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         loop {
-            match rustix::process::wait(WaitOptions::empty()) {
-                Ok(Some((pid, status))) => {
-                    let entry = self.lock().by_pid.remove(&pid.as_raw_nonzero().get());
-                    let ending = match (status.exit_status(), status.terminating_signal()) {
-                        (Some(code), _) => Status::Exited(code),
-                        (None, Some(signal)) => Status::Signalled(signal),
-                        (None, None) => continue,
-                    };
-                    if let Some((_, pipe)) = entry {
-                        say(&pipe, ending);
-                    }
-                }
-                Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            match rustix::process::waitid(WaitId::All, ended) {
+                Ok(_) => self.reap(),
+                Err(rustix::io::Errno::INTR) => {}
                 // No child: wait for the next one.
                 Err(_) => {
                     let state = self.lock();
@@ -202,6 +195,24 @@ impl Children {
                         drop(self.started.wait(state));
                     }
                 }
+            }
+        }
+    }
+}
+
+impl Children {
+    /// Reaps all that have ended.
+    fn reap(&self) {
+        let mut state = self.lock();
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            let entry = state.by_pid.remove(&pid.as_raw_nonzero().get());
+            let ending = match (status.exit_status(), status.terminating_signal()) {
+                (Some(code), _) => Status::Exited(code),
+                (None, Some(signal)) => Status::Signalled(signal),
+                (None, None) => continue,
+            };
+            if let Some((_, pipe)) = entry {
+                say(&pipe, ending);
             }
         }
     }

@@ -233,7 +233,9 @@ impl Scene<'_> {
             return self.pass_through(path);
         }
         let answer = self.answer(twists);
-        if twists.twice && !self.verb.operation.starts_with("box.exec") {
+        let runs_program =
+            self.verb.operation.starts_with("box.exec") || self.verb.operation == "remote.shell";
+        if twists.twice && !runs_program {
             self.answer(twists);
         }
         Ok(answer)
@@ -365,6 +367,8 @@ impl Scene<'_> {
             .iter()
             .filter_map(|name| state.world.find(BOX, name).ok());
         let mut found: Vec<Object> = found_by_name.cloned().collect();
+        let destination = self.parameters.last("destination");
+        found.extend(destination.and_then(|place| operations::box_at(&state.world, place)));
         let made = state.world.of_kind(BOX);
         found.extend(
             made.filter(|object| object.made_by == self.request.sequence)
@@ -379,7 +383,7 @@ impl Scene<'_> {
         for object in self.boxes() {
             if object.state.is_up() {
                 let _unheard = self.note("end", &object);
-                self.case.lock().end_box(&object.id, KILLED);
+                self.case.lock().end_box(self.case, &object.id, KILLED);
             }
         }
         self.case.notify();

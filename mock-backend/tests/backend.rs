@@ -1,116 +1,15 @@
 //! The backend as a driver meets it: real shims, real boxes.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod bench;
 
-use driver_conformance_mock_backend::Isolation;
-use driver_conformance_mock_backend::client::{BackendProcess, Control, Wanted};
-use driver_conformance_mock_backend::faults::{Fault, FaultKind, KillSignal, Moment, Trigger};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use driver_conformance_mock_backend::client::Control;
+use driver_conformance_mock_backend::faults::{FaultKind, KillSignal, Moment};
 use driver_conformance_mock_backend::ledger::Caller;
 
-/// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Bench {
-    // Before the directory, so that it ends first.
-    backend: BackendProcess,
-    control: Control,
-    _directory: tempfile::TempDir,
-}
-
-impl Bench {
-    fn new(personality: &str) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let wanted = Wanted {
-            personality: personality.to_owned(),
-            real: None,
-        };
-        let root = directory.path().join("backend");
-        let backend = BackendProcess::start(executable(), &root, &wanted).expect("it starts");
-        let control = backend.control().expect("it listens");
-        Self {
-            backend,
-            control,
-            _directory: directory,
-        }
-    }
-
-    fn case(&mut self, tag: &str) -> Case {
-        let shims = self.control.open_case(tag).expect("a case");
-        Case { shims }
-    }
-
-    /// Whether boxes are kept from this machine; else most of what happens in them cannot be tested.
-    #[expect(clippy::print_stderr, reason = "whoever runs the tests must see it")]
-    fn is_isolated(&self) -> bool {
-        let isolated = self.backend.status().isolation != Isolation::Plain;
-        if !isolated {
-            eprintln!("not tested: this machine allows no namespaces");
-        }
-        isolated
-    }
-
-    fn arm(&mut self, tag: &str, kind: FaultKind, verb: &str) -> u64 {
-        let trigger = Trigger {
-            tag: Some(tag.to_owned()),
-            verb: Some(verb.to_owned()),
-            ..Trigger::default()
-        };
-        self.control.arm(&Fault { kind, trigger }).expect("armed")
-    }
-}
-
-fn executable() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_mock-backend"))
-}
-
-struct Case {
-    shims: PathBuf,
-}
-
-impl Case {
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new("sh");
-        let path = std::env::var("PATH").unwrap_or_default();
-        command
-            .arg("-c")
-            .arg(line)
-            .env("PATH", format!("{}:{path}", self.shims.display()));
-        command
-    }
-
-    fn output(&self, line: &str) -> Output {
-        let mut command = self.command(line);
-        command.stdin(Stdio::null()).output().expect("sh is there")
-    }
-
-    /// Code and output of a line of shell.
-    fn run(&self, line: &str) -> (i32, String) {
-        let output = self.output(line);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        (
-            output.status.code().unwrap_or(-1),
-            text.trim_end().to_owned(),
-        )
-    }
-
-    fn code(&self, line: &str) -> i32 {
-        self.run(line).0
-    }
-
-    fn errors(&self, line: &str) -> String {
-        String::from_utf8_lossy(&self.output(line).stderr).into_owned()
-    }
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} does not happen");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use bench::{Bench, Case, wait_until};
 
 #[test]
 fn podman_answers_as_the_real_one() {

@@ -27,6 +27,11 @@ impl Parameters {
             .is_some_and(|value| !["false", "0"].contains(&value))
     }
 
+    /// A parameter that is a number.
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.last(name).and_then(|text| text.parse().ok())
+    }
+
     /// Adds a value.
     pub(crate) fn add(&mut self, name: &str, value: &str) {
         if !name.is_empty() {
@@ -71,7 +76,7 @@ pub(crate) fn after_verb(
         }
         if is_option(word) {
             words = option(&verb.flags, &verb.values, word, rest, into)?;
-        } else if verb.options_first {
+        } else if verb.options_first && positional.len() >= verb.options_after {
             positional.extend_from_slice(words);
             break;
         } else {

@@ -19,11 +19,17 @@ pub(super) struct File {
     pub(super) programs: Vec<String>,
     /// What the tool prints and returns when it has trouble of its own. `{program}` and `{message}` are known.
     pub(super) failure: Option<Said>,
+    /// The same for a single program among several.
+    #[serde(default)]
+    pub(super) failures: BTreeMap<String, Said>,
     /// Options that may stand before the verb.
     #[serde(default)]
     pub(super) options: Options,
     /// How often a box must be asked for before it is ready, after its start.
     pub(super) ready_after_polls: Option<u32>,
+    /// The tool's own words for states (`created`, `starting`, `running`, `exited`, and `exited CODE` for a certain code).
+    #[serde(default)]
+    pub(super) states: BTreeMap<String, String>,
     /// What is said when something is refused: by `kind.reason`, or by `reason` for all kinds.
     #[serde(default)]
     pub(super) refusals: BTreeMap<String, Said>,
@@ -89,6 +95,9 @@ pub(crate) struct Verb {
     /// What follows the first argument is no option.
     #[serde(default)]
     pub(crate) options_first: bool,
+    /// With that, so many arguments more may stand before or between options: 1 for `ssh HOST -v COMMAND`.
+    #[serde(default)]
+    pub(crate) options_after: usize,
     /// Parameters that are always set.
     #[serde(default)]
     pub(crate) with: BTreeMap<String, String>,

@@ -14,7 +14,7 @@ pub(crate) mod text;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::runtime::world::Refusal;
+use crate::runtime::world::{Refusal, State, state_word};
 
 pub(crate) use self::arguments::{Misunderstood, Parameters};
 use self::file::{File, Options};
@@ -22,9 +22,10 @@ pub(crate) use self::file::{Said, Verb};
 use self::text::{Fields, fill};
 
 /// The personalities that come with the program.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("podman", include_str!("../../personalities/podman.toml")),
     ("docker", include_str!("../../personalities/docker.toml")),
+    ("libvirt", include_str!("../../personalities/libvirt.toml")),
 ];
 
 /// Why there is no such personality.
@@ -65,8 +66,10 @@ pub struct Personality {
     about: String,
     programs: Vec<String>,
     failure: Said,
+    failures: BTreeMap<String, Said>,
     options: Options,
     ready_after_polls: u32,
+    states: BTreeMap<String, String>,
     refusals: BTreeMap<String, Said>,
     documents: BTreeMap<String, toml::Value>,
     environment: BTreeMap<String, String>,
@@ -133,8 +136,10 @@ impl Personality {
                 text: "{program}: {message}\n".to_owned(),
                 output: String::new(),
             },
+            failures: BTreeMap::new(),
             options: Options::default(),
             ready_after_polls: 0,
+            states: BTreeMap::new(),
             refusals: BTreeMap::new(),
             documents: BTreeMap::new(),
             environment: BTreeMap::new(),
@@ -150,6 +155,8 @@ impl Personality {
         };
         made.options.flags.extend(file.options.flags);
         made.options.values.extend(file.options.values);
+        made.failures.extend(file.failures);
+        made.states.extend(file.states);
         made.refusals.extend(file.refusals);
         made.documents.extend(file.documents);
         made.environment.extend(file.environment);
@@ -185,6 +192,17 @@ impl Personality {
         self.documents.get(name)
     }
 
+    /// The tool's own word for a state.
+    pub(crate) fn state_word(&self, state: State) -> String {
+        let word = state_word(state);
+        let of_code = match state {
+            State::Stopped { code } => self.states.get(&format!("{word} {code}")),
+            _ => None,
+        };
+        let own = of_code.or_else(|| self.states.get(word));
+        own.map_or(word, String::as_str).to_owned()
+    }
+
     /// Finds the verb of a command line and takes the line apart.
     pub(crate) fn understand(
         &self,
@@ -212,7 +230,8 @@ impl Personality {
     pub(crate) fn failure(&self, program: &str, message: &str) -> Said {
         let fields = [("program", program), ("message", message)];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        filled(&self.failure, &fields.into())
+        let said = self.failures.get(program).unwrap_or(&self.failure);
+        filled(said, &fields.into())
     }
 
     /// What the tool says when it refuses something.

@@ -106,6 +106,8 @@ pub(crate) mod reason {
     pub(crate) const PERMISSION: &str = "permission";
     pub(crate) const LOST: &str = "connection-lost";
     pub(crate) const BROKEN: &str = "broken";
+    /// The box ended while a program ran in it. Where no words are written for it, the tool ends with 137.
+    pub(crate) const DIED: &str = "died";
 }
 
 impl Refusal {

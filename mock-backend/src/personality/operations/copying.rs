@@ -13,7 +13,7 @@ use super::shown::fields;
 use super::{Trouble, done};
 
 /// A side of a copy.
-enum Side {
+pub(super) enum Side {
     Machine(PathBuf),
     Box(Object, PathBuf),
 }
@@ -56,7 +56,7 @@ fn side(scene: &Scene<'_>, word: &str) -> Result<Side, Trouble> {
     }
 }
 
-fn between(
+pub(super) fn between(
     scene: &Scene<'_>,
     source: &Side,
     target: &Side,

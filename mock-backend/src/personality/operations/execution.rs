@@ -61,8 +61,19 @@ pub(super) fn not_started(object: &Object, program: &str, errno: i32) -> Refusal
 
 /// Runs a program in a box that runs.
 pub(super) fn execute(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
+    let name = scene.parameters.last("name").unwrap_or_default();
+    let argv = scene.parameters.all("command").to_vec();
+    execute_as(scene, twists, name, argv)
+}
+
+/// The same for a program that the words of the caller do not name as it is.
+pub(super) fn execute_as(
+    scene: &Scene<'_>,
+    twists: &Twists,
+    name: &str,
+    argv: Vec<String>,
+) -> Result<Answer, Trouble> {
     let parameters = scene.parameters;
-    let name = parameters.last("name").unwrap_or_default();
     let asked = making::environment(scene)?;
     let mut state = scene.case.lock();
     let id = state.world.find(BOX, name)?.id.clone();
@@ -88,19 +99,26 @@ pub(super) fn execute(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trou
     let environment = whole_environment(scene, &[of_box, asked].concat());
     let own = object.attribute("workdir").unwrap_or("/");
     let execution = Execution {
-        argv: parameters.all("command").to_vec(),
+        argv,
         environment,
         directory: PathBuf::from(parameters.last("workdir").unwrap_or(own)),
     };
     let program = execution.argv.first().cloned().unwrap_or_default();
-    let streams = Streams::new(parameters.has("stdin"))?;
+    let reads = parameters.has("stdin") && !parameters.has("no-stdin");
+    let streams = Streams::new(reads)?;
     let started = running.execute(execution, streams.there)?.started()?;
     match started {
         (Ok(()), lines) if parameters.has("detach") => {
             drop(lines);
             Ok(done(scene, &fields(scene, &object, twists)))
         }
-        (Ok(()), lines) => proxy(scene, streams.here, lines),
+        (Ok(()), lines) => match proxy(scene, streams.here, lines)? {
+            Some(code) => Ok(Answer {
+                code: parameters.number("code").unwrap_or(code),
+                ..Answer::default()
+            }),
+            None => Err(Refusal::of(reason::DIED, &object, name, "it has ended").into()),
+        },
         (Err(errno), _) => Err(not_started(&object, &program, errno).into()),
     }
 }
@@ -129,7 +147,7 @@ pub(super) fn run_main(
         }
         return Err(trouble);
     }
-    let outputs = attach(scene, [output, errors, input])?;
+    let outputs = attach(scene, [output, errors, input]);
     let mut state = scene.case.lock();
     while !state.codes.contains_key(&object.id)
         && state.boxes.contains_key(&object.id)
@@ -176,7 +194,7 @@ impl Streams {
 }
 
 /// Gives the pipes to the shim. Returns copies of those that a program writes into.
-fn attach(scene: &Scene<'_>, here: [Option<OwnedFd>; 3]) -> io::Result<[Option<OwnedFd>; 2]> {
+fn attach(scene: &Scene<'_>, here: [Option<OwnedFd>; 3]) -> [Option<OwnedFd>; 2] {
     let [output, errors, input] = here;
     let stdin = input.is_some();
     let passed: Vec<BorrowedFd<'_>> = [&output, &errors, &input]
@@ -184,19 +202,21 @@ fn attach(scene: &Scene<'_>, here: [Option<OwnedFd>; 3]) -> io::Result<[Option<O
         .flatten()
         .map(AsFd::as_fd)
         .collect();
-    wire::send(scene.client.as_fd(), &Reply::Proxy { stdin }, b"", &passed)?;
+    // A shim that was killed meanwhile takes nothing along: whoever waits for the program notices.
+    let _gone_already = wire::send(scene.client.as_fd(), &Reply::Proxy { stdin }, b"", &passed);
     drop(input);
-    Ok([output, errors])
+    [output, errors]
 }
 
 /// Lets the shim copy the streams of a program until it has ended. If the shim is killed, its input ends, its output is
-/// read by nobody, and it goes on.
+/// read by nobody, and it goes on. `None`: the box has ended, in the tools that tell that from an ending of the program.
 fn proxy(
     scene: &Scene<'_>,
     here: [Option<OwnedFd>; 3],
     mut lines: StatusLines,
-) -> Result<Answer, Trouble> {
-    let outputs = attach(scene, here)?;
+) -> Result<Option<i32>, Trouble> {
+    let tells_death = scene.verb.refusals.contains_key(reason::DIED);
+    let outputs = attach(scene, here);
     loop {
         let mut watched = [
             PollFd::new(lines.pipe(), PollFlags::IN),
@@ -208,18 +228,15 @@ fn proxy(
         }
         if !watched[0].revents().is_empty() {
             let status = lines.next()?;
-            let code = status.and_then(Status::code).unwrap_or(KILLED);
-            return Ok(Answer {
-                code,
-                ..Answer::default()
+            return Ok(match status {
+                Some(Status::Exited(code)) => Some(code),
+                _ if tells_death => None,
+                status => Some(status.and_then(Status::code).unwrap_or(KILLED)),
             });
         }
         if !watched[1].revents().is_empty() {
             drop_output(outputs)?;
-            return Ok(Answer {
-                code: KILLED,
-                ..Answer::default()
-            });
+            return Ok(Some(KILLED));
         }
     }
 }

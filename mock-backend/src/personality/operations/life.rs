@@ -92,7 +92,7 @@ fn stop_one(scene: &Scene<'_>, object: &Object) -> Result<(), Trouble> {
         }
     }
     if state.boxes.contains_key(&object.id) {
-        state.end_box(&object.id, KILLED);
+        state.end_box(scene.case, &object.id, KILLED);
     }
     drop(state);
     scene.case.notify();
@@ -114,7 +114,7 @@ pub(super) fn kill(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble
         };
         scene.note("end", &object)?;
         if signal == 9 {
-            state.end_box(&object.id, KILLED);
+            state.end_box(scene.case, &object.id, KILLED);
         } else {
             running.signal(MAIN, signal)?;
         }

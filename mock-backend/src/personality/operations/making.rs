@@ -14,7 +14,7 @@ use crate::runtime::world::{BOX, Object, Plan, Refusal, World, reason};
 use crate::session::{Answer, Scene};
 
 use super::shown::fields;
-use super::{Trouble, done, execution, removal};
+use super::{Trouble, disks, done, execution, removal};
 
 /// Networks that are always there, or are none.
 const NETWORKS: [&str; 9] = [
@@ -87,6 +87,7 @@ fn make_box(scene: &Scene<'_>) -> Result<Object, Trouble> {
     }
     let mut references = networks(&state, parameters.all("network"))?;
     references.extend(volumes(scene, &mut state, parameters.all("volume"))?);
+    references.extend(disks::of_box(scene, &state, parameters.all("disk"))?);
     let plan = Plan {
         kind: BOX.to_owned(),
         name,

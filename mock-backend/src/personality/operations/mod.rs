@@ -1,11 +1,15 @@
 //! What verbs do: operations of the runtime, one file for each group. A personality names them and says what is printed.
 
 mod copying;
+mod describing;
+mod disks;
 mod execution;
 mod life;
 mod login;
 mod making;
+mod nested;
 mod plain;
+mod remote;
 mod removal;
 mod showing;
 pub(crate) mod shown;
@@ -44,7 +48,7 @@ impl From<io::Error> for Trouble {
 type Operation = fn(&Scene<'_>, &Twists) -> Result<Answer, Trouble>;
 
 /// All operations, by the names that personalities use.
-const ALL: [(&str, Operation); 24] = [
+const ALL: [(&str, Operation); 34] = [
     ("box.create", making::create),
     ("box.run", making::run),
     ("box.start", life::start),
@@ -58,6 +62,16 @@ const ALL: [(&str, Operation); 24] = [
     ("box.exec-foreground", execution::foreground),
     ("box.logs", showing::logs),
     ("box.address", showing::address),
+    ("box.terminate", removal::terminate),
+    ("remote.shell", remote::shell),
+    ("remote.copy", remote::copy),
+    ("remote.key", remote::key),
+    ("disk.create", disks::create),
+    ("disk.copy", disks::copy),
+    ("disk.remove", disks::remove),
+    ("disk.info", disks::info),
+    ("nested", nested::nested),
+    ("object.show", describing::show),
     ("copy", copying::copy),
     ("copy-in", copying::copy_in),
     ("object.make", making::object),
@@ -79,6 +93,8 @@ pub(crate) fn perform(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trou
         None => Err(Trouble::NotEmulated(format!("the operation {name}"))),
     }
 }
+
+pub(crate) use self::remote::box_at;
 
 /// Whether there is an operation of this name.
 pub(crate) fn is_known(name: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Removing boxes and other objects.
 
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use crate::backend::CaseState;
 use crate::faults::Twists;
@@ -9,7 +10,7 @@ use crate::runtime::world::{BOX, Object, Refusal, reason};
 use crate::session::{Answer, Scene};
 
 use super::shown::fields;
-use super::{Trouble, each};
+use super::{Trouble, disks, each};
 
 /// Removes boxes.
 pub(super) fn remove_box(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
@@ -32,17 +33,57 @@ pub(super) fn remove_box(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, T
             Err(_) if parameters.has("ignore") => return Ok(None),
             found => found?.clone(),
         };
+        if object.state.is_up() && parameters.has("lets-run") {
+            scene.note("forget", &object)?;
+            let goes = ("remove".to_owned(), vec!["true".to_owned()]);
+            state.change(|world| {
+                world.change(&object.id, |object| object.attributes.extend([goes]));
+            });
+            return Ok(Some(fields(scene, &object, twists)));
+        }
         if object.state.is_up() && !force {
             return Err(Refusal::of(reason::NOT_STOPPED, &object, name, "it runs").into());
         }
         let shown = fields(scene, &object, twists);
+        let disks = disks::used_by(&state, &object);
         take(scene, &mut state, &object, twists)?;
+        for disk in disks.iter().filter(|_| parameters.has("storage")) {
+            disks::take(scene, &mut state, disk)?;
+        }
         if parameters.has("volumes") {
             remove_nameless_volumes(scene, &mut state, &object, twists)?;
         }
         drop(state);
         scene.case.notify();
         Ok(Some(shown))
+    })
+}
+
+/// How long a box that is being ended can still be seen, if the verb does not say.
+const ENDING: Duration = Duration::from_millis(50);
+
+/// Has boxes ended that go with their end, and does not wait for that.
+pub(super) fn terminate(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
+    let delay = scene.parameters.number("delay-ms");
+    let delay = twists.late_delete.or(delay.map(Duration::from_millis));
+    let delay = delay.unwrap_or(ENDING);
+    each(scene, scene.parameters.all("name"), |name| {
+        let mut state = scene.case.lock();
+        let object = state.world.find(BOX, name)?.clone();
+        if !object.state.is_up() {
+            return Err(Refusal::of(reason::NOT_RUNNING, &object, name, "it does not run").into());
+        }
+        scene.note("remove", &object)?;
+        state.remove_after(&object.id, delay);
+        drop(state);
+        let case = Arc::clone(scene.case);
+        std::thread::Builder::new().spawn(move || {
+            std::thread::sleep(delay);
+            // What is due is done by whoever looks.
+            drop(case.lock());
+            case.notify();
+        })?;
+        Ok(Some(fields(scene, &object, twists)))
     })
 }
 

@@ -197,6 +197,14 @@ pub(super) fn logs(scene: &Scene<'_>, _twists: &Twists) -> Result<Answer, Troubl
 
 /// Prints the address of a box, once it is ready.
 pub(super) fn address(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
+    let mut answer = addresses(scene, twists)?;
+    if answer.code == 0 && !scene.parameters.has("quiet") {
+        answer.output.splice(0..0, scene.verb.heading.bytes());
+    }
+    Ok(answer)
+}
+
+fn addresses(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
     each(scene, scene.parameters.all("name"), |name| {
         let mut state = scene.case.lock();
         let id = state.world.find(BOX, name)?.id.clone();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::faults::Twists;
 use crate::ledger::now_ms;
 use crate::personality::text::Fields;
-use crate::runtime::world::{Object, State, state_word};
+use crate::runtime::world::{Object, State};
 use crate::session::Scene;
 
 /// Letters of a short id.
@@ -29,7 +29,7 @@ pub(crate) fn fields(scene: &Scene<'_>, object: &Object, twists: &Twists) -> Fie
     add("kind", object.kind.clone());
     add("name", object.name.clone());
     add("given", object.name.clone());
-    add("state", state_word(object.state).to_owned());
+    add("state", scene.backend.personality.state_word(object.state));
     add("running", is_up.to_string());
     add("exit_code", code.to_string());
     add("status", status(object, code));
@@ -62,9 +62,15 @@ fn status(object: &Object, code: i32) -> String {
 
 /// An address that no other box has, as far as 16 bits of its id can tell.
 fn address(object: &Object) -> String {
-    if !object.state.is_up() {
-        return String::new();
+    if object.state.is_up() {
+        lasting_address(object)
+    } else {
+        String::new()
     }
+}
+
+/// The same, whether the box is up or not.
+pub(super) fn lasting_address(object: &Object) -> String {
     let byte = |at| u8::from_str_radix(object.id.get(at..at + 2).unwrap_or("1"), 16).unwrap_or(1);
     format!("10.88.{}.{}", byte(0), byte(2).clamp(2, 254))
 }
