@@ -299,6 +299,12 @@ impl Page {
             duration(report.duration_ms)
         );
         self.line(&calls);
+        if summary.fault_points_total > 0 {
+            self.line(&format!(
+                "faults   fault points covered {}/{}",
+                summary.fault_points_covered, summary.fault_points_total
+            ));
+        }
         if summary.transitions_total > 0 {
             let covered = format!(
                 "covered  {} of {} transitions, {} of {} must clauses",

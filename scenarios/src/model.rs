@@ -106,6 +106,8 @@ pub enum Order {
     Concurrent,
     /// Call by call in turn, never two calls at once.
     Turns,
+    /// The first job begins, stands still before its `build_script`, and goes on when all others are over.
+    Around,
 }
 
 /// One job.
@@ -388,9 +390,34 @@ pub struct Stimulus {
     pub nth: u32,
     /// When the script has printed this marker; for run calls only.
     pub marker: Option<String>,
-    /// How long after the start, as a share in percent of the call's usual duration; 0 if neither this nor `marker` is given.
+    /// At one of the programs that the call starts, and not before; for `driver-term` and `driver-kill` only.
+    pub child: Option<Child>,
+    /// How long after the start, as a share in percent of the call's usual duration; 0 if nothing else is given.
     #[serde(default)]
     pub after_percent: u32,
+}
+
+/// A program that a call starts, itself or by another one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Child {
+    /// Its name.
+    pub name: String,
+    /// Which of those with this name in the call, from 1.
+    #[serde(default = "first")]
+    pub nth: u32,
+    /// When.
+    pub moment: ChildMoment,
+}
+
+/// A moment in the life of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChildMoment {
+    /// It is there and has not done anything yet.
+    Begins,
+    /// It has done everything, and whoever waits for it does not know yet.
+    Ends,
 }
 
 fn first() -> u32 {

@@ -100,19 +100,28 @@ pub(crate) fn undisturbed_scripts(trace: &Trace) -> Vec<ScriptRun<'_>> {
         .collect()
 }
 
-/// The same, in cases where no other job could have been the disturbance: those are the isolation checks' matter, so that
-/// one defect is shown once.
+/// The same, where no other job could have been the disturbance: those are the isolation checks' matter, so that one
+/// defect is shown once.
 pub(crate) fn lone_scripts<'a>(case: &Case, trace: &'a Trace) -> Vec<ScriptRun<'a>> {
     if overlapping(case) {
-        Vec::new()
-    } else {
-        undisturbed_scripts(trace)
+        return Vec::new();
     }
+    let mut scripts = undisturbed_scripts(trace);
+    scripts.retain(|run| !after_others(case, trace, run.index));
+    scripts
 }
 
-/// Several jobs of the case are alive at the same time.
+/// Several jobs of the case are alive at the same time, and may disturb each other. The one that stands still while others
+/// come and go can only be disturbed ([`after_others`]).
 pub(crate) fn overlapping(case: &Case) -> bool {
-    case.jobs.len() > 1 && case.order != JobOrder::Sequential
+    case.jobs.len() > 1 && !matches!(case.order, JobOrder::Sequential | JobOrder::Around)
+}
+
+/// The call belongs to the job that stood still meanwhile, and comes after those of the others.
+pub(crate) fn after_others(case: &Case, trace: &Trace, index: CallIndex) -> bool {
+    case.order == JobOrder::Around
+        && trace.calls[index.0].job == 0
+        && calls(trace).take(index.0).any(|(_, call)| call.job != 0)
 }
 
 /// The call was started, nobody sent it a signal or took its pipes away, and it came to its own end.
@@ -369,9 +378,10 @@ fn signal_sent(call: &CallRecord, wanted: KillSignal) -> Option<Moment> {
         .map(|(at, ..)| *at)
 }
 
-/// The call was killed without a chance to tidy up: SIGKILL, and no SIGTERM before it.
+/// The call was killed at some moment, without a chance to tidy up: SIGKILL, and no SIGTERM before it. What it had just
+/// made, nobody can know of. A kill at a chosen point is no such excuse: it is there to show what can be known at it.
 pub(crate) fn killed_outright(call: &CallRecord) -> bool {
-    kill_sent(call).is_some() && term_sent(call).is_none()
+    kill_sent(call).is_some() && term_sent(call).is_none() && !call.signalled_at_point
 }
 
 /// The script of the call would not end by itself.

@@ -258,6 +258,7 @@ impl Scene {
             exit_code_file_before: None,
             exit_code_file_after: None,
             temp_dir_lost: false,
+            signalled_at_point: false,
             stage,
         }
     }

@@ -139,6 +139,10 @@ impl From<RunError> for ExpectedError {
                 failure.to_string(),
                 "correct it in [[list]] or --list, or see that what it asks is running; nothing was run",
             )),
+            RunError::Refused(reason) => Self::Usage(Problem::new(
+                reason,
+                "see docs/faults-and-fuzzing.md for what it takes",
+            )),
             RunError::Interrupted(signal) => Self::Interrupted(signal),
             RunError::Harness(message) => Self::Harness(Problem::new(
                 message,

@@ -6,6 +6,8 @@ mod diagnose;
 mod driver_arguments;
 mod emulate;
 mod error;
+mod faults;
+mod janitor;
 mod job;
 mod list;
 mod output;
@@ -77,10 +79,14 @@ enum Command {
     Report(report::Arguments),
     /// Run the suite on drivers of which it is known what it must find
     SelfTest(self_test::Arguments),
+    /// Hit a driver at every program that its calls start, and see whether it recovers
+    Faults(Box<faults::Arguments>),
+    /// Remove what a run left that was killed: processes, mounts, directories
+    Janitor(janitor::Arguments),
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 8] = [
+const SUBCOMMANDS: [&str; 10] = [
     "list",
     "show",
     "emulate",
@@ -89,6 +95,8 @@ const SUBCOMMANDS: [&str; 8] = [
     "waivers",
     "report",
     "self-test",
+    "faults",
+    "janitor",
 ];
 
 /// Runs the command line and returns the process exit code.
@@ -161,6 +169,8 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Waivers(arguments)) => waivers::execute(arguments, &suite, output),
         Some(Command::Report(arguments)) => report::execute(arguments, output),
         Some(Command::SelfTest(arguments)) => self_test::execute(arguments, &suite, output),
+        Some(Command::Faults(arguments)) => faults::execute(arguments, output),
+        Some(Command::Janitor(arguments)) => janitor::execute(arguments, output),
     }
 }
 

@@ -90,6 +90,10 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     driver: DriverArguments,
+
+    /// The word between the command and the driver, where another command runs a suite of its own.
+    #[arg(skip)]
+    subcommand: Option<&'static str>,
 }
 
 /// Reads a number of things to do at once.
@@ -103,6 +107,63 @@ pub(super) fn jobs(text: &str) -> Result<usize, String> {
 /// Reads a part of a run.
 fn shard(text: &str) -> Result<Shard, String> {
     Shard::parse(text, |name| std::env::var(name).ok())
+}
+
+/// What a command that runs a suite of its own is told about the driver and the run.
+#[derive(Debug, Args)]
+pub(super) struct SharedArguments {
+    /// The driver: a directory, an executable, or a runner's config.toml
+    path: PathBuf,
+
+    /// Let deviations from a SHOULD fail the run, too
+    #[arg(long, help_heading = "Selection")]
+    strict: bool,
+
+    /// Seed of everything drawn
+    #[arg(long, value_name = "NUMBER", help_heading = "Running")]
+    seed: Option<u64>,
+
+    /// How many cases to run at once; three for each processor if not given
+    #[arg(long, short, value_name = "NUMBER", value_parser = jobs, help_heading = "Running")]
+    jobs: Option<usize>,
+
+    /// Command that lists the objects of the driver's backend, or the name of a preset; may be repeated
+    #[arg(long = "list", value_name = "COMMAND", help_heading = "Running")]
+    lists: Vec<String>,
+
+    /// Also write the report to a file (- is standard output); may be repeated
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_target::parse, help_heading = "Output")]
+    reports: Vec<ReportTarget>,
+
+    /// Show every case; twice: also where in its trace a finding shows
+    #[arg(long, short, action = ArgAction::Count, help_heading = "Output")]
+    verbose: u8,
+
+    #[command(flatten)]
+    driver: DriverArguments,
+}
+
+impl SharedArguments {
+    /// The same as arguments of a run with the suite of this subcommand.
+    pub(super) fn of(&self, subcommand: &'static str) -> Arguments {
+        Arguments {
+            path: Some(self.path.clone()),
+            only: Vec::new(),
+            skip: Vec::new(),
+            quick: false,
+            exhaustive: false,
+            shard: None,
+            keep: None,
+            strict: self.strict,
+            seed: self.seed,
+            jobs: self.jobs,
+            lists: self.lists.clone(),
+            reports: self.reports.clone(),
+            verbose: self.verbose,
+            driver: self.driver.clone(),
+            subcommand: Some(subcommand),
+        }
+    }
 }
 
 /// Finds the driver, runs the suite, shows and writes the report.
@@ -319,6 +380,10 @@ impl Arguments {
     /// The command without selection and output, as it can be typed again.
     fn typed(&self, driver: &Driver, seed: u64) -> String {
         let mut command = "driver-conformance ".to_owned();
+        if let Some(subcommand) = self.subcommand {
+            command.push_str(subcommand);
+            command.push(' ');
+        }
         command.push_str(&shell_quoted(&driver.path.to_string_lossy()));
         command.push_str(&self.driver.typed());
         if seed != SEED_DEFAULT {

@@ -7,8 +7,9 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::leaks::mount_table;
-use crate::process::supervisor::{DIRECTORY_PREFIX, DIRECTORY_RANDOM};
 use crate::trace::{CallIndex, LEFT_FILES_MAX, LeftFile};
+
+use super::private_directory::PrivateDirectory;
 
 /// Most entries for which the directories are walked after every call; with more, only at the end, and files are then
 /// not attributed to calls.
@@ -18,16 +19,13 @@ const ENTRIES_PER_CALL_MAX: usize = 2_000;
 /// they hold when dropped.
 #[derive(Debug)]
 pub struct CaseDirectories {
-    root: tempfile::TempDir,
+    root: PrivateDirectory,
 }
 
 impl CaseDirectories {
     /// Makes them below `parent`, all with mode 0700. Fails with the system's error when one cannot be made.
     pub fn new_in(parent: &Path) -> io::Result<Self> {
-        let root = tempfile::Builder::new()
-            .prefix(DIRECTORY_PREFIX)
-            .rand_bytes(DIRECTORY_RANDOM)
-            .tempdir_in(parent)?;
+        let root = PrivateDirectory::new_in(parent)?;
         let directories = Self { root };
         for path in directories.all() {
             make_private_directory(&path)?;
@@ -99,7 +97,7 @@ impl Drop for CaseDirectories {
     fn drop(&mut self) {
         // A driver that mounts a directory of the machine here and forgets it must not lose what is in it by our cleaning.
         if mount_table::free_for_removal(self.root.path()).is_err() {
-            self.root.disable_cleanup(true);
+            self.root.keep();
         }
     }
 }

@@ -30,7 +30,7 @@ use super::stimuli::StimulusBoard;
 use crate::contract::exit::StartFailure;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::{CallId, CallSpec, Emulation, Event, Stream};
-use crate::contract::stage::Program;
+use crate::contract::stage::{Program, Stage};
 use crate::leaks::LeakWatch;
 use crate::leaks::lists::Lists;
 use crate::plan::case::{JobOrder, Probe, Stimulus};
@@ -82,6 +82,8 @@ pub struct CaseEnvironment {
     pub interrupt_patience: Duration,
     /// Commands that list the objects of the driver's backend.
     pub lists: Option<BackendLists>,
+    /// Follow the programs that all calls start ([`Trace::children`]).
+    pub follow_children: bool,
 }
 
 /// The commands that list the objects of a backend, and how often a case runs them.
@@ -108,6 +110,7 @@ impl CaseEnvironment {
             survivor_grace: SURVIVOR_GRACE_DEFAULT,
             interrupt_patience: INTERRUPT_PATIENCE_DEFAULT,
             lists: None,
+            follow_children: false,
         }
     }
 }
@@ -173,6 +176,9 @@ pub enum EngineError {
         /// Why.
         source: io::Error,
     },
+    /// The system does not let the calls of a driver be traced.
+    #[error("this machine does not let a process trace the programs that it starts (ptrace: {0})")]
+    NotTraced(String),
     /// Waiting failed.
     #[error("waiting for the driver failed: {0}")]
     Wait(io::Error),
@@ -545,8 +551,13 @@ impl<'a> Engine<'a> {
                     job.phase = Phase::Settled;
                 }
             }
-            let one_at_a_time = self.order == JobOrder::Sequential;
-            if one_at_a_time && self.jobs.iter().any(|job| job.phase == Phase::Running) {
+            let alone = match self.order {
+                // The one around the others stands still meanwhile.
+                JobOrder::Around if self.stands_still() => &self.jobs[1..],
+                JobOrder::Around | JobOrder::Sequential => self.jobs.as_slice(),
+                JobOrder::Concurrent | JobOrder::Turns => &[],
+            };
+            if alone.iter().any(|job| job.phase == Phase::Running) {
                 return Ok(());
             }
             match self.jobs.iter().position(|job| job.phase == Phase::Waiting) {
@@ -573,9 +584,31 @@ impl<'a> Engine<'a> {
         self.deliver(job, Event::Begin)
     }
 
-    /// With [`JobOrder::Turns`]: starts the held call of the job whose turn it is, unless a call is alive. Returns whether
-    /// it tried to.
+    /// With [`JobOrder::Around`]: the first job has come to the call before which it lets the others go.
+    fn stands_still(&self) -> bool {
+        self.jobs.first().is_some_and(|job| job.held.is_some())
+    }
+
+    /// A call is to wait until it is given its turn.
+    fn is_held(&self, job: usize, spec: &CallSpec) -> bool {
+        match self.order {
+            JobOrder::Turns => true,
+            JobOrder::Around => {
+                job == 0 && spec.stage == Some(Stage::build_script()) && spec.nth == 1
+            }
+            JobOrder::Sequential | JobOrder::Concurrent => false,
+        }
+    }
+
+    /// With [`JobOrder::Turns`]: starts the held call of the job whose turn it is, unless a call is alive; with
+    /// [`JobOrder::Around`], that of the first job when the others are over. Returns whether it tried to.
     fn give_turn(&mut self) -> Result<bool, EngineError> {
+        let around = self.order == JobOrder::Around
+            && self.stands_still()
+            && !self.jobs[1..].iter().any(|job| job.phase == Phase::Running);
+        if around {
+            return self.start_held(0);
+        }
         if self.order != JobOrder::Turns || self.jobs.iter().any(Job::has_awaited_call) {
             return Ok(false);
         }
@@ -584,10 +617,14 @@ impl<'a> Engine<'a> {
             .map(|step| (self.turn + step) % count)
             .find(|job| self.jobs[*job].phase == Phase::Running);
         let Some(job) = turn else { return Ok(false) };
+        self.turn = (job + 1) % count;
+        self.start_held(job)
+    }
+
+    fn start_held(&mut self, job: usize) -> Result<bool, EngineError> {
         let Some(spec) = self.jobs[job].held.take() else {
             return Ok(false);
         };
-        self.turn = (job + 1) % count;
         if let Some(event) = self.start_call(job, &spec)? {
             self.deliver(job, event)?;
         }

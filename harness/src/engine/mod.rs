@@ -3,6 +3,7 @@
 pub mod directories;
 pub mod keepsakes;
 pub mod mock;
+pub mod private_directory;
 pub mod secrets;
 pub mod simulation;
 mod stimuli;

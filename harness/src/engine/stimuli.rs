@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::{Program, Stage};
-use crate::plan::case::{Stimulus, StimulusAction, Trigger};
+use crate::plan::case::{ChildPlace, Stimulus, StimulusAction, Trigger};
+use crate::process::client::TrapMoment;
 use crate::trace::{CallIndex, Marker};
 
 /// A stimulus whose trigger has come.
@@ -28,6 +29,8 @@ pub(super) struct StimulusBoard {
     waiting: Vec<(Stimulus, u32)>,
     /// What still waits for its moment.
     due: Vec<Due>,
+    /// What waits for a call to come to a program, and the call.
+    armed: Vec<(Stimulus, CallIndex)>,
 }
 
 impl StimulusBoard {
@@ -35,7 +38,56 @@ impl StimulusBoard {
         Self {
             waiting: stimuli.into_iter().map(|stimulus| (stimulus, 0)).collect(),
             due: Vec::new(),
+            armed: Vec::new(),
         }
+    }
+
+    /// A call is about to be started: where among the programs that it starts it is to be signalled, and what is done.
+    pub(super) fn trap(
+        &mut self,
+        program: Program,
+        stage: Option<&Stage>,
+        call: CallIndex,
+    ) -> Option<(ChildPlace, StimulusAction)> {
+        let mut hits = |(stimulus, matched): &mut (Stimulus, u32)| {
+            let Trigger::Child {
+                program: wanted,
+                stage: wanted_stage,
+                nth,
+                ..
+            } = &stimulus.when
+            else {
+                return false;
+            };
+            let matches = *wanted == program
+                && wanted_stage
+                    .as_ref()
+                    .is_none_or(|wanted| Some(wanted) == stage);
+            *matched += u32::from(matches);
+            matches && *matched == *nth
+        };
+        // All of them count the call, whichever is hit.
+        let hit: Vec<bool> = self.waiting.iter_mut().map(&mut hits).collect();
+        let position = hit.iter().position(|hit| *hit)?;
+        let (stimulus, _) = self.waiting.remove(position);
+        let Trigger::Child { child, .. } = &stimulus.when else {
+            return None;
+        };
+        let trap = (child.clone(), stimulus.action);
+        self.armed.push((stimulus, call));
+        Some(trap)
+    }
+
+    /// A call has come to the program at which it was to be signalled, and has been.
+    pub(super) fn sprung(&mut self, call: CallIndex, now: Moment) -> Option<Due> {
+        let position = self.armed.iter().position(|(_, armed)| *armed == call)?;
+        let (stimulus, _) = self.armed.remove(position);
+        Some(Due {
+            at: now,
+            action: stimulus.action,
+            call,
+            words: words(&stimulus),
+        })
     }
 
     /// A call has started.
@@ -60,7 +112,7 @@ impl StimulusBoard {
                 *matched += u32::from(matches);
                 (matches && *matched == *nth).then_some(*delay)
             }
-            Trigger::Marker { .. } => None,
+            Trigger::Marker { .. } | Trigger::Child { .. } => None,
         });
     }
 
@@ -77,7 +129,7 @@ impl StimulusBoard {
                 stage: wanted,
                 word,
             } => (Some(wanted) == stage && *word == marker.word).then_some(Duration::ZERO),
-            Trigger::CallStarted { .. } => None,
+            Trigger::CallStarted { .. } | Trigger::Child { .. } => None,
         });
     }
 
@@ -135,22 +187,40 @@ fn words(stimulus: &Stimulus) -> String {
     };
     match &stimulus.when {
         Trigger::Marker { stage, word } => format!("{action} on marker {word} of {stage}"),
+        Trigger::Child {
+            program,
+            stage,
+            child,
+            ..
+        } => {
+            let moment = match child.moment {
+                TrapMoment::Begins => "began",
+                TrapMoment::Ends => "ended",
+            };
+            format!(
+                "{action} when {} {} of {program}{} {moment}",
+                child.name,
+                child.nth,
+                of_stage(stage.as_ref())
+            )
+        }
         Trigger::CallStarted {
             program,
             stage,
             nth,
             delay,
         } => {
-            let stage = stage
-                .as_ref()
-                .map(|stage| format!(" {stage}"))
-                .unwrap_or_default();
+            let stage = of_stage(stage.as_ref());
             format!(
                 "{action} {} ms after start {nth} of {program}{stage}",
                 delay.as_millis()
             )
         }
     }
+}
+
+fn of_stage(stage: Option<&Stage>) -> String {
+    stage.map(|stage| format!(" {stage}")).unwrap_or_default()
 }
 
 #[cfg(test)]

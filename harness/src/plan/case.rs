@@ -9,6 +9,7 @@ use crate::contract::config::RunnerConfig;
 use crate::contract::exit::ExitCodes;
 use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::{Program, Stage};
+use crate::process::client::TrapMoment;
 
 /// One case.
 #[derive(Debug, Clone)]
@@ -38,6 +39,8 @@ pub struct Surroundings {
     pub keepsakes: bool,
     /// Files and command lines are searched for the secrets of the job.
     pub watch_secrets: bool,
+    /// The programs that the calls start are followed, and the trace names them.
+    pub follow_children: bool,
 }
 
 /// How the jobs of a case follow each other.
@@ -50,6 +53,9 @@ pub enum JobOrder {
     /// The jobs take turns, one call each, in the order of the case, and never are two calls alive at once; a job with no
     /// calls left is passed over. Only for raw call sequences: the interleaving is then the same on every machine.
     Turns,
+    /// The first job begins, stands still before its `build_script`, and goes on when all others are over, which follow each
+    /// other. Only for raw call sequences.
+    Around,
 }
 
 /// One job of a case.
@@ -225,6 +231,28 @@ pub enum Trigger {
         /// Word of the marker.
         word: String,
     },
+    /// A call has come to one of the programs that it starts. Nothing but a signal to the driver can be done there.
+    Child {
+        /// Program.
+        program: Program,
+        /// Stage; `None`: any.
+        stage: Option<Stage>,
+        /// Which one of these calls, from 1.
+        nth: u32,
+        /// The program that the call starts.
+        child: ChildPlace,
+    },
+}
+
+/// A moment in the life of a program that a call starts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChildPlace {
+    /// Its name.
+    pub name: String,
+    /// Which of those with this name in the call, from 1.
+    pub nth: u32,
+    /// When.
+    pub moment: TrapMoment,
 }
 
 /// What a stimulus does.

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use driver_conformance_scenarios::Variant;
 use driver_conformance_scenarios::model::{
-    Action, Call, Environment, ExitCodeValues, ExitValue, Hang, Job, Limit, NamedExit, Order,
-    Output, Probe as ProbeData, Scenario, Stimulus as StimulusData, Timeout,
+    Action, Call, Child, ChildMoment, Environment, ExitCodeValues, ExitValue, Hang, Job, Limit,
+    NamedExit, Order, Output, Probe as ProbeData, Scenario, Stimulus as StimulusData, Timeout,
 };
 
 use crate::contract::config::RunnerConfig;
 use crate::contract::exit::ExitCodes;
 use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::{Program, Stage};
+use crate::process::client::TrapMoment;
 
 use super::case::{
-    Case, CaseJob, HostEnvironment, JobOrder, JobShape, PlannedCall, Probe, ProbeEnding,
-    ProbeOutput, Sequence, Stimulus, StimulusAction, Surroundings, Trigger,
+    Case, CaseJob, ChildPlace, HostEnvironment, JobOrder, JobShape, PlannedCall, Probe,
+    ProbeEnding, ProbeOutput, Sequence, Stimulus, StimulusAction, Surroundings, Trigger,
 };
 use super::probe::TOOLS;
 use super::{CaseDefaults, PlanError};
@@ -57,12 +58,14 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
             Order::Sequential => JobOrder::Sequential,
             Order::Concurrent => JobOrder::Concurrent,
             Order::Turns => JobOrder::Turns,
+            Order::Around => JobOrder::Around,
         },
         budget: scenario.budget,
         only_checks: scenario.only_checks.clone(),
         surroundings: Surroundings {
             keepsakes: scenario.surroundings.keepsakes,
             watch_secrets: scenario.surroundings.watch_secrets,
+            follow_children: false,
         },
         estimate,
     })
@@ -265,18 +268,31 @@ fn probe(data: &ProbeData, exit_codes: ExitCodes) -> Probe {
 
 fn stimulus(data: &StimulusData, defaults: &CaseDefaults) -> Result<Stimulus, String> {
     let (program, stage) = program_and_stage(&data.during)?;
-    let when = match (&data.marker, stage) {
-        (Some(word), Some(stage)) => Trigger::Marker {
+    let aimed = matches!(data.action, Action::DriverTerm | Action::DriverKill);
+    let when = match (&data.marker, &data.child, stage) {
+        (None, Some(_), _) if !aimed => {
+            return Err(
+                "nothing but a signal to the driver can be aimed at a program that it starts"
+                    .to_owned(),
+            );
+        }
+        (None, Some(child), stage) => Trigger::Child {
+            program,
+            stage,
+            nth: data.nth,
+            child: child_place(child),
+        },
+        (Some(word), _, Some(stage)) => Trigger::Marker {
             stage,
             word: word.clone(),
         },
-        (Some(_), None) => {
+        (Some(_), _, None) => {
             return Err(format!(
                 "`{}` runs no script, so it prints no marker",
                 data.during
             ));
         }
-        (None, stage) => Trigger::CallStarted {
+        (None, None, stage) => Trigger::CallStarted {
             program,
             stage,
             nth: data.nth,
@@ -295,6 +311,17 @@ fn stimulus(data: &StimulusData, defaults: &CaseDefaults) -> Result<Stimulus, St
         Action::DriverKill => StimulusAction::DriverKill,
     };
     Ok(Stimulus { when, action })
+}
+
+fn child_place(data: &Child) -> ChildPlace {
+    ChildPlace {
+        name: data.name.clone(),
+        nth: data.nth,
+        moment: match data.moment {
+            ChildMoment::Begins => TrapMoment::Begins,
+            ChildMoment::Ends => TrapMoment::Ends,
+        },
+    }
 }
 
 fn nominal(program: Program, defaults: &CaseDefaults) -> Duration {

@@ -110,15 +110,43 @@ const JOBS_IN_CASE: u32 = 3;
 /// Job 12 of case 7 is 45600712, where 456 comes from the process: two runs side by side do not meet either. Within a case
 /// ids collide by prefix as the scenario wants it, between cases they never do.
 fn keep_apart(cases: &mut [Case]) {
-    let run = 100 + u64::from(std::process::id()) % 900;
     cases.sort_by(|a, b| a.name.cmp(&b.name));
-    for (number, case) in (0_u32..).zip(cases) {
-        for job in &mut case.jobs {
-            let digits = job.job_id.checked_ilog10().unwrap_or(0) + 1;
-            job.job_id += (run * CASES_MAX + u64::from(number)) * 10_u64.pow(digits);
-            job.concurrent_id += number * JOBS_IN_CASE;
-        }
+    for (number, case) in (0..).zip(cases) {
+        give_ids(case, run_digits(0), number);
     }
+}
+
+/// Three digits that come from the process.
+fn run_digits(shift: u64) -> u64 {
+    100 + (u64::from(std::process::id()) + shift) % 900
+}
+
+fn give_ids(case: &mut Case, run: u64, number: u64) {
+    for job in &mut case.jobs {
+        let digits = job.job_id.checked_ilog10().unwrap_or(0) + 1;
+        job.job_id += (run * CASES_MAX + number) * 10_u64.pow(digits);
+        job.concurrent_id += u32::try_from(number).unwrap_or(0) * JOBS_IN_CASE;
+    }
+}
+
+/// A case that no file of the suite holds, from the text of its scenario. Its ids are those of no other case with another
+/// number, as long as fewer than [`CASES_MAX`] lie between them.
+pub fn generated(
+    name: &str,
+    text: &str,
+    number: u64,
+    defaults: &CaseDefaults,
+) -> Result<Case, PlanError> {
+    let variants = driver_conformance_scenarios::parse(&format!("cases/{name}.toml"), text)?;
+    let variant = variants.first().ok_or_else(|| PlanError::Senseless {
+        case: name.to_owned(),
+        problem: "it has axes without values".to_owned(),
+    })?;
+    let mut case = expand::case(variant, defaults)?;
+    name.clone_into(&mut case.name);
+    let run = run_digits(number / CASES_MAX);
+    give_ids(&mut case, run, number % CASES_MAX);
+    Ok(case)
 }
 
 /// The case with job ids that no run of it had before, for its `again`-th repetition, from 1: what the run before has left

@@ -12,7 +12,7 @@ use rustix::fs::{Access, FileType};
 use rustix::io::Errno;
 
 use super::supervisor::ARGUMENT;
-pub use super::wire::Survivor;
+pub use super::wire::{ChildProgram, Survivor, TraceOrder, Trap, TrapMoment};
 use super::wire::{
     Ending, Inbox, Message, Received, Request, StartOrder, encode, send, socket_pair, wait_hang_up,
 };
@@ -47,6 +47,8 @@ pub struct Launch<'a> {
     pub environment: &'a [(String, String)],
     /// PATH of the runner, in which a name without slash is looked up (B2); the driver's own PATH may differ.
     pub runner_path: &'a str,
+    /// Follow the programs that it starts; `None`: it is not traced.
+    pub trace: Option<&'a TraceOrder>,
 }
 
 /// What a supervisor reports.
@@ -69,6 +71,29 @@ pub enum Report {
         call: u32,
         /// Why.
         failure: StartFailure,
+    },
+    /// The system does not let a call be traced, so that it was not started.
+    NotTraced {
+        /// The call.
+        call: u32,
+        /// Why, in the system's words.
+        reason: String,
+    },
+    /// A call has come to the program at which its group was to be signalled.
+    Sprung {
+        /// The call.
+        call: u32,
+        /// Which signal.
+        signal: KillSignal,
+        /// What became of it.
+        result: SignalResult,
+    },
+    /// The programs that a call has started; its leader is about to be told as ended.
+    Children {
+        /// The call.
+        call: u32,
+        /// In the order in which they began.
+        programs: Vec<ChildProgram>,
     },
     /// The leader of a call exited and was reaped.
     LeaderExited {
@@ -149,13 +174,9 @@ impl Supervised {
 
     /// Sends a signal to the process group of a call. The answer is a later [`Report::Signalled`] (H1, H3).
     pub fn signal(&mut self, call: u32, signal: KillSignal) -> io::Result<()> {
-        let signal = match signal {
-            KillSignal::Term => rustix::process::Signal::TERM,
-            KillSignal::Kill => rustix::process::Signal::KILL,
-        };
         self.request(&Request::Signal {
             call,
-            signal: signal.as_raw(),
+            signal: signal_number(signal),
         })
     }
 
@@ -220,13 +241,23 @@ impl Supervised {
                 errno,
             } => Report::Signalled {
                 call,
-                signal: if signal == rustix::process::Signal::TERM.as_raw() {
-                    KillSignal::Term
-                } else {
-                    KillSignal::Kill
-                },
+                signal: kill_signal(signal),
                 result: signal_result(errno),
             },
+            Message::NotTraced { call, errno } => Report::NotTraced {
+                call,
+                reason: system_words(&io::Error::from_raw_os_error(errno)),
+            },
+            Message::Sprung {
+                call,
+                signal,
+                errno,
+            } => Report::Sprung {
+                call,
+                signal: kill_signal(signal),
+                result: signal_result(errno),
+            },
+            Message::Children { call, programs } => Report::Children { call, programs },
             Message::Survivors(survivors) => Report::Survivors(survivors),
             Message::Gone { unkillable } => Report::Gone { unkillable },
         })
@@ -263,6 +294,23 @@ pub(crate) fn kill_group(leader: u32) {
     }
 }
 
+/// The system's number of a signal.
+pub(crate) fn signal_number(signal: KillSignal) -> i32 {
+    let signal = match signal {
+        KillSignal::Term => rustix::process::Signal::TERM,
+        KillSignal::Kill => rustix::process::Signal::KILL,
+    };
+    signal.as_raw()
+}
+
+fn kill_signal(number: i32) -> KillSignal {
+    if number == signal_number(KillSignal::Term) {
+        KillSignal::Term
+    } else {
+        KillSignal::Kill
+    }
+}
+
 fn signal_result(errno: i32) -> SignalResult {
     match errno {
         0 => SignalResult::Delivered,
@@ -283,6 +331,7 @@ fn start_order(call: u32, launch: &Launch<'_>) -> Result<StartOrder, StartFailur
         argv,
         environment,
         cwd: utf8(launch.cwd.to_path_buf())?,
+        trace: launch.trace.cloned(),
     })
 }
 

@@ -8,6 +8,7 @@ use rustix::process::{
 };
 
 use super::signals::ChildSignals;
+use super::tracer::go_on;
 use super::tree;
 use super::wire::{Ending, wait_ready};
 
@@ -20,8 +21,10 @@ const KILL_ROUND: Duration = Duration::from_millis(1);
 /// What reaping brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reaped {
-    /// This child has ended.
+    /// This child has ended, or a traced process has that is another one's child.
     Child(i32, Ending),
+    /// A traced process stands still until it is told to go on; what `wait` says of it.
+    Stopped(i32, i32),
     /// There are children, none of them ended.
     NoneEnded,
     /// There is no child at all, so there is no descendant at all: every orphan would be a child of this subreaper.
@@ -33,7 +36,12 @@ pub(super) fn reap() -> Reaped {
     loop {
         match wait(WaitOptions::NOHANG) {
             Ok(Some((pid, status))) => {
-                return Reaped::Child(pid.as_raw_nonzero().get(), ending(status));
+                let pid = pid.as_raw_nonzero().get();
+                return if status.stopped() {
+                    Reaped::Stopped(pid, status.as_raw())
+                } else {
+                    Reaped::Child(pid, ending(status))
+                };
             }
             Ok(None) => return Reaped::NoneEnded,
             Err(Errno::INTR) => {}
@@ -76,6 +84,8 @@ pub(super) fn kill_descendants(signals: &ChildSignals) -> Vec<i32> {
                 Reaped::NoChildren => return Vec::new(),
                 Reaped::NoneEnded => break,
                 Reaped::Child(..) => reaped_some = true,
+                // Also a dying process stops on its way.
+                Reaped::Stopped(pid, _) => go_on(pid, 0),
             }
         }
         let living = tree::descendants(own);

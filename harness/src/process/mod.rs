@@ -14,7 +14,9 @@ mod kill;
 mod lineage;
 mod signals;
 mod spawn;
+mod spawn_traced;
 pub mod supervisor;
+mod tracer;
 mod tree;
 mod wire;
 

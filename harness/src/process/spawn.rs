@@ -51,16 +51,16 @@ pub(super) fn spawn(order: &StartOrder, standard: Standard<'_>) -> Result<i32, c
     succeeded(errno).map(|()| pid)
 }
 
-fn c_string(text: &str) -> Result<CString, c_int> {
+pub(super) fn c_string(text: &str) -> Result<CString, c_int> {
     CString::new(text).map_err(|_| libc::EINVAL)
 }
 
-fn c_strings(texts: &[String]) -> Result<Vec<CString>, c_int> {
+pub(super) fn c_strings(texts: &[String]) -> Result<Vec<CString>, c_int> {
     texts.iter().map(|text| c_string(text)).collect()
 }
 
 /// A null-terminated array for `execve`, which does not write to it although C's types say so.
-fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
+pub(super) fn pointers(strings: &[CString]) -> Vec<*mut c_char> {
     strings
         .iter()
         .map(|string| string.as_ptr().cast_mut())

@@ -24,6 +24,8 @@ use super::kill::{Reaped, kill_descendants, reap, signal_group};
 use super::lineage::{Circumstances, Lineage};
 use super::signals::{ChildSignals, close_inherited_descriptors, ignore_stop_signals};
 use super::spawn::{Standard, spawn};
+use super::spawn_traced::{NotStarted, spawn_traced};
+use super::tracer::Tracer;
 use super::tree;
 use super::wire::{
     Ending, Inbox, Message, Received, Request, StartOrder, Survivor, encode, send, wait_ready,
@@ -139,6 +141,7 @@ struct Supervisor {
     calls: HashMap<u32, Leader>,
     leaders: HashMap<i32, u32>,
     lineage: Lineage,
+    tracer: Tracer,
     /// There was a descendant besides the leaders when last looked.
     has_others: bool,
 }
@@ -161,6 +164,7 @@ impl Supervisor {
             calls: HashMap::new(),
             leaders: HashMap::new(),
             lineage: Lineage::default(),
+            tracer: Tracer::default(),
             has_others: false,
         })
     }
@@ -245,7 +249,7 @@ impl Supervisor {
             stdout: stdout.as_fd(),
             stderr: stderr.as_fd(),
         };
-        match spawn(order, standard) {
+        match spawn_as_ordered(order, standard, &mut self.tracer) {
             Ok(pid) => {
                 drop((stdout, stderr));
                 let output = [pipe_number(&stdout_read), pipe_number(&stderr_read)];
@@ -264,7 +268,8 @@ impl Supervisor {
                     REPORT_PATIENCE,
                 )
             }
-            Err(errno) => self.report(&Message::NotStarted { call, errno }),
+            Err(NotStarted::Errno(errno)) => self.report(&Message::NotStarted { call, errno }),
+            Err(NotStarted::NotTraced(errno)) => self.report(&Message::NotTraced { call, errno }),
         }
     }
 
@@ -274,7 +279,9 @@ impl Supervisor {
         let mut children_left = true;
         loop {
             match reap() {
+                Reaped::Stopped(pid, status) => self.traced_stopped(pid, status)?,
                 Reaped::Child(pid, ending) => {
+                    self.tracer.gone(pid);
                     let call = self.lineage.call_of(pid);
                     if self.leader_ended(pid, ending)? {
                         ended.leaders_ended.extend(call);
@@ -297,6 +304,18 @@ impl Supervisor {
         Ok(())
     }
 
+    /// A traced process has stopped: it goes on, and if it was where the call was to be signalled, that is told.
+    fn traced_stopped(&mut self, pid: i32, status: i32) -> io::Result<()> {
+        let Some(sprung) = self.tracer.stopped(pid, status) else {
+            return Ok(());
+        };
+        self.report(&Message::Sprung {
+            call: sprung.call,
+            signal: sprung.signal,
+            errno: sprung.errno,
+        })
+    }
+
     /// Reports the end of a call's leader; returns whether it was one.
     fn leader_ended(&mut self, pid: i32, ending: Ending) -> io::Result<bool> {
         let Some(call) = self.leaders.remove(&pid) else {
@@ -304,6 +323,10 @@ impl Supervisor {
         };
         if let Some(leader) = self.calls.get_mut(&call) {
             leader.running = false;
+        }
+        if let Some(programs) = self.tracer.programs(call) {
+            let programs = programs.to_vec();
+            self.report(&Message::Children { call, programs })?;
         }
         self.report(&Message::Exited { call, ending })
             .map(|()| true)
@@ -405,4 +428,17 @@ impl Supervisor {
         }
         survivors
     }
+}
+
+fn spawn_as_ordered(
+    order: &StartOrder,
+    standard: Standard<'_>,
+    tracer: &mut Tracer,
+) -> Result<i32, NotStarted> {
+    let Some(trace) = &order.trace else {
+        return spawn(order, standard).map_err(NotStarted::Errno);
+    };
+    let pid = spawn_traced(order, standard)?;
+    tracer.follow(order.call, pid, trace);
+    Ok(pid)
 }

@@ -35,6 +35,48 @@ pub(super) struct StartOrder {
     pub(super) environment: Vec<String>,
     /// Working directory.
     pub(super) cwd: String,
+    /// Follow the programs that it starts; `None`: it is not traced.
+    pub(super) trace: Option<TraceOrder>,
+}
+
+/// How the programs that a call starts are followed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TraceOrder {
+    /// What is done at one of them.
+    pub trap: Option<Trap>,
+}
+
+/// At which of the programs that a call starts its group gets a signal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trap {
+    /// Name of the program.
+    pub name: String,
+    /// Which of those with this name, from 1.
+    pub nth: u32,
+    /// When.
+    pub moment: TrapMoment,
+    /// Number of the signal.
+    pub signal: i32,
+}
+
+/// When a trap springs. The program stands still meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum TrapMoment {
+    /// The program is there and has not done anything yet.
+    Begins,
+    /// It has done everything, and whoever waits for it does not know yet.
+    Ends,
+}
+
+/// A program that a call has started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildProgram {
+    /// Its name.
+    pub name: String,
+    /// Which of those with this name in its call, from 1.
+    pub nth: u32,
+    /// It had ended before the call had.
+    pub ended: bool,
 }
 
 /// From harness to supervisor.
@@ -96,6 +138,29 @@ pub(super) enum Message {
         call: u32,
         /// Why.
         errno: i32,
+    },
+    /// The system does not let a call be traced, so that it was not started.
+    NotTraced {
+        /// The call.
+        call: u32,
+        /// Why.
+        errno: i32,
+    },
+    /// A call that is followed has come to the program at which its group was to be signalled.
+    Sprung {
+        /// The call.
+        call: u32,
+        /// Number of the signal.
+        signal: i32,
+        /// 0, or why it could not be sent.
+        errno: i32,
+    },
+    /// The programs that a call has started, just before its end is told.
+    Children {
+        /// The call.
+        call: u32,
+        /// In the order in which they began.
+        programs: Vec<ChildProgram>,
     },
     /// The leader of a call ended.
     Exited {

@@ -235,7 +235,9 @@ fn aimed_at_in(job: &CaseJob) -> impl Iterator<Item = Transition> {
     job.stimuli.iter().map(|stimulus| {
         let (program, stage) = match &stimulus.when {
             Trigger::Marker { stage, .. } => (Program::Run, Some(stage.clone())),
-            Trigger::CallStarted { program, stage, .. } => (*program, stage.clone()),
+            Trigger::CallStarted { program, stage, .. } | Trigger::Child { program, stage, .. } => {
+                (*program, stage.clone())
+            }
         };
         let probe = stage.as_ref().and_then(|stage| job.probes.get(stage));
         let fate = Fate::Meets {

@@ -17,6 +17,8 @@ use crate::driver::Driver;
 use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::keepsakes::Keepsakes;
 use crate::engine::mock::{BackendLists, CaseEnvironment, run_case};
+use crate::engine::private_directory::PrivateDirectory;
+use crate::janitor::sweep_orphans;
 use crate::leaks;
 use crate::leaks::lists::Lists;
 use crate::leaks::mount_table::free_for_removal;
@@ -25,7 +27,6 @@ use crate::plan::case::Case;
 use crate::plan::hang::{Hang, Watch};
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
-use crate::process::supervisor::{DIRECTORY_PREFIX, DIRECTORY_RANDOM};
 use crate::trace::{Abortion, Trace};
 
 use super::backend;
@@ -53,7 +54,7 @@ pub(super) struct Run<'run> {
     pub(super) options: &'run RunOptions,
     supervisor: PathBuf,
     /// Parent of the private directories of all cases; goes away with the run.
-    pub(super) directory: tempfile::TempDir,
+    pub(super) directory: PrivateDirectory,
     runner_path: String,
     interrupt: Interrupt,
     /// How long the driver's calls take when nothing is in the way.
@@ -78,7 +79,7 @@ pub(super) enum Company {
 }
 
 /// A nominal job that hangs, which thereby stands for its case.
-struct HangingNominal {
+pub(super) struct HangingNominal {
     case: Case,
     result: CaseResult,
     duration: Duration,
@@ -133,19 +134,18 @@ impl Drop for Run<'_> {
     fn drop(&mut self) {
         // What a case could not unmount must not be emptied with the directory of the run.
         if free_for_removal(self.directory.path()).is_err() {
-            self.directory.disable_cleanup(true);
+            self.directory.keep();
         }
     }
 }
 
 impl<'run> Run<'run> {
-    fn new(driver: &'run Driver, options: &'run RunOptions) -> Result<Self, RunError> {
+    pub(super) fn new(driver: &'run Driver, options: &'run RunOptions) -> Result<Self, RunError> {
         let failed =
             |what: &str, error: std::io::Error| RunError::Harness(format!("{what}: {error}"));
-        let directory = tempfile::Builder::new()
-            .prefix(DIRECTORY_PREFIX)
-            .rand_bytes(DIRECTORY_RANDOM)
-            .tempdir_in(best_parent())
+        // What a harness left that was killed together with its supervisors.
+        sweep_orphans();
+        let directory = PrivateDirectory::new_in(&best_parent())
             .map_err(|error| failed("no temporary directory can be made", error))?;
         let interrupt = Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;
         pass_on(&options.interruption, &interrupt);
@@ -179,15 +179,21 @@ impl<'run> Run<'run> {
         }
     }
 
+    /// What the cases of this driver need, once it is calibrated.
+    pub(super) fn known_defaults(&self) -> CaseDefaults {
+        self.defaults(self.calibration.get().copied().unwrap_or_default())
+    }
+
     fn cases(&self) -> Result<Vec<Case>, RunError> {
-        let calibration = self.calibration.get().copied().unwrap_or_default();
-        load_cases(&self.defaults(calibration))
-            .map_err(|error| RunError::Harness(error.to_string()))
+        load_cases(&self.known_defaults()).map_err(|error| RunError::Harness(error.to_string()))
     }
 
     /// Learns how long the driver's calls take when nothing is in the way, and whether they hang. Returns the nominal job if
     /// it does not come to its end by itself.
-    fn calibrate(&self, progress: &mut dyn Progress) -> Result<Option<HangingNominal>, RunError> {
+    pub(super) fn calibrate(
+        &self,
+        progress: &mut dyn Progress,
+    ) -> Result<Option<HangingNominal>, RunError> {
         let case = calibration_case(&self.defaults(Calibration::default()))
             .map_err(|error| RunError::Harness(error.to_string()))?;
         // What it leaves must not be met, or passed over as old, when the case itself is run.
@@ -275,6 +281,16 @@ impl<'run> Run<'run> {
 
     /// Runs all cases on as many threads as the options say.
     fn all(&self, cases: Vec<Case>, progress: &mut dyn Progress) -> Vec<CaseRun> {
+        self.until(None, cases, progress)
+    }
+
+    /// Runs the cases in their order, and begins none after a deadline.
+    pub(super) fn until(
+        &self,
+        deadline: Option<Instant>,
+        cases: Vec<Case>,
+        progress: &mut dyn Progress,
+    ) -> Vec<CaseRun> {
         let count = cases.len();
         let queue = Mutex::new(VecDeque::from(cases));
         let mut results = Vec::with_capacity(count);
@@ -283,7 +299,7 @@ impl<'run> Run<'run> {
             for _ in 0..self.at_once().min(count.max(1)) {
                 let sender = sender.clone();
                 let queue = &queue;
-                scope.spawn(move || self.work(queue, &sender));
+                scope.spawn(move || self.work(queue, deadline, &sender));
             }
             drop(sender);
             for result in receiver {
@@ -294,8 +310,14 @@ impl<'run> Run<'run> {
         results
     }
 
-    fn work(&self, queue: &Mutex<VecDeque<Case>>, sender: &Sender<CaseRun>) {
-        while self.options.interruption.signal().is_none() {
+    fn work(
+        &self,
+        queue: &Mutex<VecDeque<Case>>,
+        deadline: Option<Instant>,
+        sender: &Sender<CaseRun>,
+    ) {
+        let in_time = || deadline.is_none_or(|deadline| Instant::now() < deadline);
+        while self.options.interruption.signal().is_none() && in_time() {
             let next = queue
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -309,7 +331,14 @@ impl<'run> Run<'run> {
         }
     }
 
-    fn timed(&self, case: Case) -> CaseRun {
+    /// The case of a run once more, with new job ids.
+    pub(super) fn timed_again(&self, before: &CaseRun) -> CaseRun {
+        let mut again = self.timed(self.repeated(&before.case));
+        again.position = before.position;
+        again
+    }
+
+    pub(super) fn timed(&self, case: Case) -> CaseRun {
         let started = Instant::now();
         let result = self.result(&case, Company::Others);
         CaseRun::judge(
@@ -342,7 +371,7 @@ impl<'run> Run<'run> {
     }
 
     /// Cases that could not be judged on the busy machine are run once more, one at a time.
-    fn again_alone(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
+    pub(super) fn again_alone(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
         let doubtful: Vec<usize> = (0..results.len())
             .filter(|index| results[*index].is_inconclusive())
             .collect();
@@ -354,7 +383,7 @@ impl<'run> Run<'run> {
             doubtful.len()
         ));
         for index in doubtful {
-            let again = self.timed(self.repeated(&results[index].case));
+            let again = self.timed_again(&results[index]);
             if self.options.interruption.signal().is_some() {
                 return;
             }
@@ -438,6 +467,7 @@ impl<'run> Run<'run> {
                 lists: Arc::clone(lists),
                 every_call: company == Company::None,
             }),
+            follow_children: case.surroundings.follow_children,
             ..CaseEnvironment::new(Path::new(&self.supervisor), directories)
         };
         run_case(&environment, jobs, case.order, &self.interrupt).map_err(|error| error.to_string())

@@ -17,6 +17,7 @@ pub mod report;
 mod runner_settings;
 mod single_job;
 mod suspicions;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ pub use evidence::Evidence;
 pub use clock::{utc_date, utc_timestamp};
 pub use interruption::{InterruptSignal, Interruption};
 pub use single_job::{SingleJobError, run_single_job};
+pub use sweep::FaultSweep;
 
 /// The seed of a run that names none: always the same, so that two runs are alike.
 pub const SEED_DEFAULT: u64 = 1;
@@ -114,6 +116,9 @@ pub enum RunError {
     /// A command that lists the objects of the backend does not work.
     #[error(transparent)]
     List(#[from] ListFailure),
+    /// This driver, or this machine, does not allow what was asked for; in a sentence.
+    #[error("{0}")]
+    Refused(String),
     /// The user stopped the run; everything that was started is gone.
     #[error("interrupted by {}", .0.name())]
     Interrupted(InterruptSignal),

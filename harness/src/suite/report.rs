@@ -51,6 +51,10 @@ pub struct CaseRun {
     lines: Vec<Option<u32>>,
     measured: Vec<durations::Measured>,
     cut_short: bool,
+    /// Something was done to a job, or nothing was to be done.
+    reached: bool,
+    /// Where in the report it comes, before its name counts; the first one that shows a defect is its example.
+    pub(super) position: usize,
     /// It left something that is tied to nobody, and its jobs may each have made it.
     pub(super) suspicious: bool,
     /// What it left in the lists of a backend, with what is needed to judge it when the run is over.
@@ -108,8 +112,82 @@ impl CaseRun {
                     ..backend::bare(trace)
                 })
             }),
+            reached: trace.is_none_or(|trace| {
+                !trace.stimuli.is_empty() || case.jobs.iter().all(|job| job.stimuli.is_empty())
+            }),
+            position: 0,
             case,
             cut_short: matches!(result, verdict::CaseResult::CutShort(..)),
+        }
+    }
+
+    /// Whether the driver came to where something was to be done to it.
+    pub(super) fn was_reached(&self) -> bool {
+        self.reached
+    }
+
+    /// Whether the harness could run it.
+    pub(super) fn was_run(&self) -> bool {
+        self.calls > 0
+    }
+
+    /// Takes the case for one that says nothing, for this reason.
+    pub(super) fn skip(&mut self, reason: &str) {
+        for case in &mut self.judged.cases {
+            case.status = verdict::Status::Skip;
+            case.reason = Some(reason.to_owned());
+        }
+        self.judged.findings.clear();
+        for check in &mut self.judged.checks {
+            check.status = verdict::Status::Skip;
+            check.cases = 0;
+        }
+        self.leaks.clear();
+    }
+
+    /// What it shows beyond doubt: the fingerprints of its findings.
+    pub(super) fn shown(&self) -> BTreeSet<&str> {
+        let findings = self.judged.findings.iter();
+        findings
+            .filter(|finding| finding.status == verdict::Status::Fail)
+            .map(|finding| finding.fingerprint.as_str())
+            .collect()
+    }
+
+    /// The findings beyond doubt of checks that bind, with the call and stage to blame.
+    pub(super) fn defects(&self) -> impl Iterator<Item = &verdict::Finding> {
+        self.judged.findings.iter().filter(|finding| {
+            finding.status == verdict::Status::Fail && finding.check.level == checks::Level::Must
+        })
+    }
+
+    /// Leaves only what is also shown by this fingerprint beyond doubt: the rest did not show when the case was repeated.
+    pub(super) fn doubt_all_but(&mut self, confirmed: &BTreeSet<String>) {
+        let judged = &mut self.judged;
+        for finding in &mut judged.findings {
+            let sure = confirmed.contains(&finding.fingerprint);
+            if finding.status == verdict::Status::Fail && !sure {
+                finding.status = verdict::Status::Inconclusive;
+            }
+        }
+        for check in &mut judged.checks {
+            let of_check = judged
+                .findings
+                .iter()
+                .filter(|finding| finding.check.id == check.check.id);
+            if let Some(worst) = of_check.map(|finding| finding.status).max() {
+                check.status = worst;
+            }
+        }
+        let binding = judged
+            .findings
+            .iter()
+            .filter(|finding| finding.check.level == checks::Level::Must);
+        let worst = binding.map(|finding| finding.status).max();
+        for case in &mut judged.cases {
+            if case.status == verdict::Status::Fail {
+                case.status = worst.unwrap_or(verdict::Status::Pass);
+            }
         }
     }
 
@@ -198,7 +276,7 @@ pub fn assemble(
     remarks: Vec<String>,
 ) -> Report {
     // The same order in every run, however the cases were spread over workers.
-    runs.sort_by(|a, b| a.case.name.cmp(&b.case.name));
+    runs.sort_by(|a, b| (a.position, &a.case.name).cmp(&(b.position, &b.case.name)));
     let gathered = verdict::gather(runs.iter().map(|run| run.judged.clone()), checks);
     let programs = location::programs(driver);
     let located = |found: &verdict::Finding| Finding {
@@ -344,6 +422,15 @@ fn timelines(findings: &[Finding], runs: &mut [CaseRun]) -> Vec<Timeline> {
         .filter_map(|run| run.timeline.take())
         .map(|timeline| *timeline)
         .collect()
+}
+
+/// Takes out what is said of the transitions of the runner, where the cases were not made to lead into them.
+pub(super) fn without_transitions(report: &mut Report, driver: &Driver) {
+    report.summary.transitions_covered = 0;
+    report.summary.transitions_total = 0;
+    report.transitions_missing.clear();
+    let beyond = Coverage::of(&driver.config, &[], &BTreeSet::new()).out_of_reach;
+    report.notes.retain(|note| !beyond.contains(note));
 }
 
 /// Why cases were skipped or not judged, each reason once.

@@ -11,6 +11,7 @@ use crate::contract::outcome::Outcome;
 use crate::contract::protocol::{KillSignal, SignalResult, Stream};
 use crate::contract::stage::{Program, Stage};
 use crate::plan::case::StimulusAction;
+pub use crate::process::client::ChildProgram;
 
 /// Most bytes of one call's one stream that are kept for checks; the rest is counted only.
 pub const CAPTURE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -66,6 +67,8 @@ pub struct Trace {
     pub holdings: Vec<Holding>,
     /// Processes that held the output of a call after its leader had exited.
     pub pipe_holders: Vec<PipeHolder>,
+    /// The programs that the calls have started, in their order, where the case follows them.
+    pub children: Vec<(CallIndex, ChildProgram)>,
     /// Longest delay between a due wake-up of the harness and its real one, or between the wish to start a program and its
     /// start: how starved the machine was.
     pub scheduling_delay_max: Duration,
@@ -110,6 +113,7 @@ impl Trace {
         self.suspicions.clear();
         self.listed.clear();
         self.holdings.clear();
+        self.children.retain(|(call, _)| call.0 < count);
         self.pipe_holders.retain(|holder| holder.call.0 < count);
         for job in &mut self.jobs {
             job.outcome = None;
@@ -293,6 +297,8 @@ pub struct CallRecord {
     pub exit_code_file_after: Option<Vec<u8>>,
     /// TMPDIR was there when the call was started, and was not any more when it ended.
     pub temp_dir_lost: bool,
+    /// It was signalled at one of the programs that it started, and not at some moment.
+    pub signalled_at_point: bool,
 }
 
 /// One job of a case.

@@ -72,6 +72,12 @@ def unblock():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
+def begin_work():
+    """Notes the number of the process before it is a script: it is found also if this driver is killed right then."""
+    (box() / "work.pid").write_text(str(os.getpid()))
+    unblock()
+
+
 def run(script, _stage):
     code_file = pathlib.Path(environment.get("BUILD_EXIT_CODE_FILE", os.devnull))
     if code_file.is_file():
@@ -79,11 +85,9 @@ def run(script, _stage):
     if not (box() / "ready").exists():
         raise SystemFailure("there is no box")
     end_left_work()
-    # A signal between the start and the note of the process would be lost: it waits until both are done.
+    # A signal while the process is being started would be lost: it waits.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    work = subprocess.Popen(["bash", script], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=unblock)
-    pid_file = box() / "work.pid"
-    pid_file.write_text(str(work.pid))
+    work = subprocess.Popen(["bash", script], stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=begin_work)
     try:
         unblock()
         code = work.wait()
@@ -91,7 +95,7 @@ def run(script, _stage):
         kill_work(work.pid)
         work.wait()
         raise
-    pid_file.unlink()
+    (box() / "work.pid").unlink()
     if code != 0:
         code_file.write_text("{}\n".format(code if code > 0 else 128 - code))
         sys.exit(BUILD_FAILURE)

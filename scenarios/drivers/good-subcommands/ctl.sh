@@ -11,8 +11,9 @@ fail() {
     exit "$SYSTEM_FAILURE_EXIT_CODE"
 }
 
+# Ends the work with this number, or that which has noted its own.
 end_work() {
-    work=$(cat "$place/work" 2>/dev/null) || return 0
+    work=${1:-$(cat "$place/work" 2>/dev/null)} || return 0
     kill -KILL "-$work" 2>/dev/null || :
 }
 
@@ -32,9 +33,9 @@ run() {
     [ -z "${BUILD_EXIT_CODE_FILE:-}" ] || rm -f "$BUILD_EXIT_CODE_FILE"
     [ "$(cat "$place/owner" 2>/dev/null)" = "$job" ] || fail "job $job was not prepared"
     end_work
-    trap 'end_work; fail "terminated"' TERM
-    setsid bash "$1" </dev/null &
-    echo "$!" >"$place/work"
+    trap 'end_work "${!:-}"; fail "terminated"' TERM
+    # The work notes its own number, so that it is found also if this program is killed right now.
+    setsid sh -c 'echo "$$" >"$1" && exec bash "$2"' - "$place/work" "$1" </dev/null &
     code=0
     wait "$!" || code=$?
     rm -f "$place/work"

@@ -27,7 +27,8 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, deviation, each, earlier, ending, exit_code, overlapping, planned, undisturbed,
+    after_others, calls, deviation, each, earlier, ending, exit_code, overlapping, planned,
+    undisturbed,
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
@@ -38,6 +39,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     let first = calls(trace).filter(|(index, call)| {
         call.program == Program::Cleanup
             && !overlapping(case)
+            && !after_others(case, trace, *index)
             && undisturbed(trace, *index)
             && first_after_prepare(case, trace, *index)
     });

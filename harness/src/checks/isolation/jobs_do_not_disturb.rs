@@ -28,11 +28,11 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    ScriptRun, calls, config_document, configs, deviation, earlier, ending, exit_code, overlapping,
-    prepared, printed, undisturbed, undisturbed_scripts,
+    ScriptRun, after_others, calls, config_document, configs, deviation, earlier, ending,
+    exit_code, overlapping, prepared, printed, undisturbed, undisturbed_scripts,
 };
 use crate::contract::stage::Program;
-use crate::plan::case::Case;
+use crate::plan::case::{Case, JobOrder};
 use crate::trace::{CallRecord, Trace};
 
 /// Looks at one case.
@@ -41,7 +41,8 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         return None;
     }
     let mut found = foreign_output(trace);
-    if overlapping(case) && able_to_prepare(trace) {
+    let shared = overlapping(case) || case.order == JobOrder::Around;
+    if shared && able_to_prepare(trace) {
         found.extend(failed_calls(case, trace));
     }
     Some(found)
@@ -89,6 +90,7 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
         && configs(trace).len() >= case.jobs.len();
     calls(trace)
         .filter(|(index, _)| undisturbed(trace, *index))
+        .filter(|(index, _)| overlapping(case) || after_others(case, trace, *index))
         // Where prepare failed, or was ended from outside, no script can run: that is shown once.
         .filter(|(index, call)| call.program != Program::Run || prepared(trace, *index))
         .filter_map(|(index, call)| {
@@ -139,7 +141,6 @@ fn chooses_directory(call: &CallRecord) -> bool {
 mod tests {
     use super::*;
     use crate::checks::testing::{SYSTEM_FAILURE, Scene, capture, exits};
-    use crate::plan::case::JobOrder;
 
     const ID: &str = "isolation/jobs-do-not-disturb";
 

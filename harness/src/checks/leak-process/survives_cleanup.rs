@@ -29,11 +29,11 @@ use crate::checks::evidence::{
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
-use crate::trace::{CallIndex, Trace};
+use crate::trace::{CallIndex, CallRecord, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    let cleanup = |call: &crate::trace::CallRecord| call.program == Program::Cleanup;
+    let cleanup = |call: &CallRecord| call.program == Program::Cleanup;
     let relevant = calls(trace).filter(|(index, call)| {
         // Work that a signal should have ended has a check of its own. A call that was killed outright had no chance to
         // write down what it had just started.
@@ -47,7 +47,9 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             .iter()
             .filter(|process| process.made_by == Some(index))
             .filter(|process| {
-                names_job(case, trace, index, &process.command) || grows(trace, index)
+                names_job(case, trace, index, &process.command)
+                    || grows(trace, index)
+                    || is_script(&trace.calls[index.0])
             })
             .map(|process| {
                 let holds = holdings(trace, process.pid);
@@ -74,6 +76,11 @@ fn holdings(trace: &Trace, pid: u32) -> String {
     } else {
         format!(" ({})", held.join(", "))
     }
+}
+
+/// What a run call that was killed at a chosen point leaves is the script.
+fn is_script(call: &CallRecord) -> bool {
+    call.program == Program::Run && call.signalled_at_point
 }
 
 /// The command line holds the id of the job.

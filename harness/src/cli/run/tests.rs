@@ -159,6 +159,7 @@ fn failed_call() -> CallRecord {
         exit_code_file_before: None,
         exit_code_file_after: None,
         temp_dir_lost: false,
+        signalled_at_point: false,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Engine, EngineError, Phase, files};
 use crate::contract::protocol::{
     Action, CallId, Event, KillSignal, RunnerLogEntry, RunnerLogLevel,
 };
-use crate::plan::case::{JobOrder, StimulusAction};
+use crate::plan::case::StimulusAction;
 use crate::trace::{AppliedStimulus, CallIndex, JOB_LOG_BYTES_MAX, TraceEventKind};
 
 impl Engine<'_> {
@@ -48,7 +48,7 @@ impl Engine<'_> {
                 if let Some(script) = &spec.script {
                     self.check_place(&script.path)?;
                 }
-                if self.order == JobOrder::Turns {
+                if self.is_held(job, &spec) {
                     self.jobs[job].held = Some(spec);
                     return Ok(None);
                 }

@@ -10,12 +10,13 @@ use crate::contract::exit::{ExitCodeFile, ExitStatus, StartFailure};
 use crate::contract::protocol::{CallId, CallSpec, Event, KillSignal, SignalResult, Stream};
 use crate::contract::stage::{Program, Stage};
 use crate::leaks::EndedCall;
-use crate::process::client::{Launch, Report, kill_group};
+use crate::plan::case::StimulusAction;
+use crate::process::client::{Launch, Report, TraceOrder, Trap, kill_group, signal_number};
 use crate::process::holders_of_pipe;
 use crate::trace::marker::MarkerScanner;
 use crate::trace::{
-    Abortion, CAPTURE_BYTES_MAX, CallIndex, CallRecord, Capture, MARKERS_MAX, Marker, PipeHolder,
-    TraceEventKind,
+    Abortion, AppliedStimulus, CAPTURE_BYTES_MAX, CallIndex, CallRecord, Capture, MARKERS_MAX,
+    Marker, PipeHolder, TraceEventKind,
 };
 
 /// Who asked for a signal.
@@ -168,6 +169,7 @@ impl Engine<'_> {
         index: CallIndex,
         spec: &CallSpec,
     ) -> Result<Result<(), StartFailure>, EngineError> {
+        let trace = self.trace_order(job, index, spec);
         let Some(supervisor) = self.jobs[job].supervisor.as_mut() else {
             return Ok(Err(StartFailure::Other("the case has ended".into())));
         };
@@ -177,10 +179,49 @@ impl Engine<'_> {
             cwd: &spec.cwd,
             environment: &spec.environment,
             runner_path: &self.environment.runner_path,
+            trace: trace.as_ref(),
         };
         supervisor
             .start(number(index), &launch)
             .or_else(|error| supervisor_trouble(job, error).map(|()| Ok(())))
+    }
+
+    /// Whether the programs that a call starts are followed, and where it is to be signalled.
+    fn trace_order(&mut self, job: usize, index: CallIndex, spec: &CallSpec) -> Option<TraceOrder> {
+        let board = &mut self.jobs[job].board;
+        let trap = board.trap(spec.program, spec.stage.as_ref(), index);
+        if trap.is_none() && !self.environment.follow_children {
+            return None;
+        }
+        let trap = trap.map(|(place, action)| Trap {
+            name: place.name,
+            nth: place.nth,
+            moment: place.moment,
+            signal: signal_number(match action {
+                StimulusAction::DriverKill => KillSignal::Kill,
+                _ => KillSignal::Term,
+            }),
+        });
+        Some(TraceOrder { trap })
+    }
+
+    /// A call was signalled at a program that it started.
+    fn sprung(&mut self, job: usize, index: CallIndex, signal: KillSignal, result: SignalResult) {
+        let now = self.now();
+        let Some(due) = self.jobs[job].board.sprung(index, now) else {
+            return;
+        };
+        self.trace.stimuli.push(AppliedStimulus {
+            at: now,
+            job,
+            action: due.action,
+            hit: Some(index),
+        });
+        self.record(job, TraceEventKind::Stimulus(due.words));
+        let record = &mut self.trace.calls[index.0];
+        record.signalled_at_point = true;
+        record.signals.push((now, signal, result));
+        self.record(job, TraceEventKind::SignalSent(index, signal, result));
     }
 
     fn not_started(
@@ -226,6 +267,21 @@ impl Engine<'_> {
                     Some(event) => self.deliver(job, event),
                     None => Ok(()),
                 }
+            }
+            Report::NotTraced { reason, .. } => Err(EngineError::NotTraced(reason)),
+            Report::Sprung {
+                call,
+                signal,
+                result,
+            } => {
+                self.sprung(job, index(call), signal, result);
+                Ok(())
+            }
+            Report::Children { call, programs } => {
+                let children = programs.into_iter();
+                let children = children.map(|program| (index(call), program));
+                self.trace.children.extend(children);
+                Ok(())
             }
             Report::LeaderExited { call, status } => self.leader_exited(job, index(call), status),
             Report::Signalled {
@@ -612,5 +668,6 @@ fn new_record(job: usize, spec: &CallSpec, label: super::CallLabel) -> CallRecor
         exit_code_file_before: None,
         exit_code_file_after: None,
         temp_dir_lost: false,
+        signalled_at_point: false,
     }
 }

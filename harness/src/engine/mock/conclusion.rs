@@ -114,6 +114,9 @@ fn take_last_report(trace: &mut Trace, job: &mut Job, report: Report) {
         Report::Closed => job.supervisor = None,
         Report::Started { .. }
         | Report::NotStarted { .. }
+        | Report::NotTraced { .. }
+        | Report::Sprung { .. }
+        | Report::Children { .. }
         | Report::LeaderExited { .. }
         | Report::Signalled { .. } => {}
     }

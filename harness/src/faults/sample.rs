@@ -1,0 +1,81 @@
+//! The order in which the points of a sweep with a budget are tried: some of each kind before more of any.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::plan::seed::nonce;
+
+use super::FaultPoint;
+
+/// The points in an order whose beginning is a fair sample: by turns one of each call, moment and signal, drawn by the seed.
+pub fn spread(points: Vec<FaultPoint>, seed: u64) -> Vec<FaultPoint> {
+    let mut kinds: BTreeMap<_, Vec<FaultPoint>> = BTreeMap::new();
+    for point in points {
+        let kind = (point.call, point.place.moment, point.signal);
+        kinds.entry(kind).or_default().push(point);
+    }
+    let mut kinds: VecDeque<Vec<FaultPoint>> = kinds.into_values().collect();
+    for points in &mut kinds {
+        points.sort_by_cached_key(|point| nonce(seed, &point.name(), 0, 0));
+    }
+    let mut order = Vec::new();
+    while let Some(mut kind) = kinds.pop_front() {
+        order.extend(kind.pop());
+        if !kind.is_empty() {
+            kinds.push_back(kind);
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::faults::PointSignal;
+    use crate::plan::case::ChildPlace;
+    use crate::process::client::TrapMoment;
+
+    use super::*;
+
+    fn some() -> Vec<FaultPoint> {
+        let mut points = Vec::new();
+        for (call, count) in [(0, 1), (1, 7), (3, 4)] {
+            for nth in 1..=count {
+                points.extend(PointSignal::ALL.map(|signal| FaultPoint {
+                    call,
+                    position: 0,
+                    place: ChildPlace {
+                        name: "rm".to_owned(),
+                        nth,
+                        moment: TrapMoment::Begins,
+                    },
+                    signal,
+                    script_hangs: false,
+                }));
+            }
+        }
+        points
+    }
+
+    #[test]
+    fn the_beginning_has_something_of_each_kind() {
+        let order = spread(some(), 1);
+        let mut kinds: Vec<_> = order[..6]
+            .iter()
+            .map(|point| (point.call, point.signal))
+            .collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        assert_eq!(kinds.len(), 6);
+    }
+
+    #[test]
+    fn nothing_is_lost_and_the_seed_decides() {
+        let (one, other) = (spread(some(), 1), spread(some(), 2));
+        assert_eq!(one, spread(some(), 1));
+        assert_ne!(one, other);
+        let sorted = |mut points: Vec<FaultPoint>| {
+            points.sort();
+            points
+        };
+        assert_eq!(sorted(one), sorted(some()));
+    }
+}

@@ -1,0 +1,315 @@
+//! The sweep of faults: a nominal job tells which programs the driver starts, and then a case for each point hits it there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use driver_conformance_reports::model::Report;
+
+use crate::checks::Check;
+use crate::checks::verdict::CaseResult;
+use crate::driver::Driver;
+use crate::faults::{FaultPoint, NOMINAL_NAME, hung_scenario, nominal_scenario, points, spread};
+use crate::plan::case::Case;
+use crate::plan::select::{Globs, select};
+use crate::plan::{CaseDefaults, generated};
+use crate::trace::Trace;
+
+use super::execution::{Company, Run};
+use super::report::{CaseRun, assemble, without_transitions};
+use super::{Builtin, CaseEntry, Progress, RunError, RunOptions, Suite};
+
+/// Programs that give a process other rights, which the kernel does not let them do while they are traced.
+const CHANGES_USER: [&str; 5] = ["sudo", "su", "doas", "pkexec", "runuser"];
+/// How often a case is repeated to see whether what it shows is there again.
+const REPETITIONS: u32 = 2;
+
+/// Why a point says nothing.
+const NOT_REACHED: &str =
+    "the driver did not come to this point again, although it did in two nominal jobs";
+
+/// The sweep of faults as a suite.
+#[derive(Debug, Clone, Default)]
+pub struct FaultSweep {
+    /// Which points; both empty: all.
+    pub globs: Globs,
+    /// How long it may take; `None`: until every point was tried.
+    pub budget: Option<Duration>,
+}
+
+impl Suite for FaultSweep {
+    fn cases(&self) -> Result<Vec<CaseEntry>, RunError> {
+        Builtin.cases()
+    }
+
+    fn checks(&self) -> &'static [&'static Check] {
+        Builtin.checks()
+    }
+
+    fn run(
+        &self,
+        driver: &Driver,
+        options: &RunOptions,
+        progress: &mut dyn Progress,
+    ) -> Result<Report, RunError> {
+        let mut options = options.clone();
+        // The points are not the cases that exceptions were made for; these need not apply here.
+        options.waivers = options.waivers.expected_nowhere();
+        Sweep {
+            what: self,
+            driver,
+            options: &options,
+        }
+        .run(progress)
+    }
+}
+
+struct Sweep<'run> {
+    what: &'run FaultSweep,
+    driver: &'run Driver,
+    options: &'run RunOptions,
+}
+
+/// What the nominal jobs tell.
+struct Plan {
+    points: Vec<FaultPoint>,
+    with_bystander: bool,
+    remarks: Vec<String>,
+}
+
+impl Sweep<'_> {
+    fn run(&self, progress: &mut dyn Progress) -> Result<Report, RunError> {
+        let started = (SystemTime::now(), Instant::now());
+        let run = Run::new(self.driver, self.options)?;
+        let hanging = run.calibrate(progress)?;
+        if hanging.is_some() {
+            return Err(RunError::Refused(
+                "a job to which nothing happens does not come to its end with this driver, so that no fault could be told \
+                 from that; run the suite first"
+                    .to_owned(),
+            ));
+        }
+        let defaults = run.known_defaults();
+        let mut remarks = crate::leaks::not_watched();
+        let plan = match self.plan(&run, &defaults)? {
+            Ok(plan) => plan,
+            Err(nominal) => {
+                remarks.push(
+                    "the job to which nothing happens fails already, so that no point was tried; run the suite first"
+                        .to_owned(),
+                );
+                return Ok(self.report(vec![*nominal], started, remarks, (0, 0)));
+            }
+        };
+        remarks.extend(plan.remarks.iter().cloned());
+        let all = plan.points.len();
+        let chosen = self.chosen(&plan.points)?;
+        let deadline = self.what.budget.map(|budget| started.1 + budget);
+        let ordered = if deadline.is_some() {
+            spread(chosen, self.options.seed)
+        } else {
+            chosen
+        };
+        let total = if self.what.globs == Globs::default() {
+            all
+        } else {
+            ordered.len()
+        };
+        let cases = cases(&ordered, plan.with_bystander, &defaults)?;
+        progress.started(cases.len());
+        let mut results = run.until(deadline, cases, progress);
+        place(&mut results, &plan.points);
+        self.confirm(&run, &mut results, progress);
+        run.again_alone(&mut results, progress);
+        run.settle_lists(&mut results, progress);
+        if let Some(signal) = self.options.interruption.signal() {
+            return Err(RunError::Interrupted(signal));
+        }
+        let covered = covered(&mut results);
+        if results.len() < total && deadline.is_some() {
+            remarks.push(format!(
+                "the budget let {} of {total} points be tried, by turns of each call, moment and signal, drawn with seed {}",
+                results.len(),
+                self.options.seed
+            ));
+        }
+        Ok(self.report(results, started, remarks, (covered, total)))
+    }
+
+    fn report(
+        &self,
+        results: Vec<CaseRun>,
+        started: (SystemTime, Instant),
+        remarks: Vec<String>,
+        (covered, total): (usize, usize),
+    ) -> Report {
+        let checks = super::execution::selected_checks(self.options);
+        let times = (started.0, started.1.elapsed());
+        let mut report = assemble(self.driver, self.options, &checks, results, times, remarks);
+        without_transitions(&mut report, self.driver);
+        report.summary.fault_points_covered = covered;
+        report.summary.fault_points_total = total;
+        report
+    }
+
+    /// Runs the nominal jobs, beside another one if the driver can have two. `Err` is one that fails.
+    fn plan(
+        &self,
+        run: &Run<'_>,
+        defaults: &CaseDefaults,
+    ) -> Result<Result<Plan, Box<CaseRun>>, RunError> {
+        let mut remarks = Vec::new();
+        let mut with_bystander = true;
+        let mut first = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
+        if first.1.defects().next().is_some() {
+            with_bystander = false;
+            first = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
+            if first.1.defects().next().is_some() {
+                return Ok(Err(Box::new(first.1)));
+            }
+            remarks.push(
+                "this driver does not work while another job is alive, so that nothing is said about other jobs"
+                    .to_owned(),
+            );
+        }
+        refuse_change_of_user(&first.0)?;
+        let second = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
+        let hung = self.nominal(run, defaults, &hung_scenario(with_bystander))?;
+        Ok(Ok(Plan {
+            points: points(&first.0, &second.0, &hung.0),
+            with_bystander,
+            remarks,
+        }))
+    }
+
+    fn nominal(
+        &self,
+        run: &Run<'_>,
+        defaults: &CaseDefaults,
+        scenario: &str,
+    ) -> Result<(Box<Trace>, CaseRun), RunError> {
+        let mut case =
+            generated(NOMINAL_NAME, scenario, 0, defaults).map_err(|error| ours(&error))?;
+        case.surroundings.follow_children = true;
+        let case = run.repeated(&case);
+        let began = Instant::now();
+        let result = run.result(&case, Company::None);
+        if let Some(signal) = self.options.interruption.signal() {
+            return Err(RunError::Interrupted(signal));
+        }
+        let trace = match &result {
+            CaseResult::Done(trace) | CaseResult::CutShort(trace, _) => trace.clone(),
+            CaseResult::Failed(reason) | CaseResult::Skipped(reason) => {
+                return Err(RunError::Refused(format!(
+                    "the nominal job could not be followed: {reason}"
+                )));
+            }
+        };
+        let checks = super::execution::selected_checks(self.options);
+        let judged = CaseRun::judge(case, &result, began.elapsed(), &checks, self.options);
+        Ok((trace, judged))
+    }
+
+    fn chosen(&self, points: &[FaultPoint]) -> Result<Vec<FaultPoint>, RunError> {
+        let names: Vec<String> = points.iter().map(FaultPoint::name).collect();
+        let selected = select(&self.what.globs, &names, &[])
+            .map_err(|error| RunError::Refused(error.to_string()))?;
+        let kept = |point: &&FaultPoint| selected.cases.contains(&point.name());
+        Ok(points.iter().filter(kept).cloned().collect())
+    }
+
+    /// What a point shows must show when it is repeated, and where it was not come to, it is tried again.
+    fn confirm(&self, run: &Run<'_>, results: &mut [CaseRun], progress: &mut dyn Progress) {
+        results.sort_by_key(|result| result.position);
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        for result in results.iter_mut() {
+            if self.options.interruption.signal().is_some() {
+                return;
+            }
+            if !result.was_reached() && result.was_run() {
+                *result = run.timed_again(result);
+            }
+            let shown: BTreeSet<String> = result.shown().into_iter().map(str::to_owned).collect();
+            if shown.is_subset(&known) {
+                continue;
+            }
+            progress.note(&format!(
+                "{} shows something; running it again, alone",
+                result.case.name
+            ));
+            let mut again = BTreeSet::new();
+            for _ in 0..REPETITIONS {
+                let repeated = run.timed_again(result);
+                again.extend(repeated.shown().into_iter().map(str::to_owned));
+                if shown.is_subset(&again) {
+                    break;
+                }
+            }
+            known.extend(shown.intersection(&again).cloned());
+            result.doubt_all_but(&known);
+        }
+    }
+}
+
+/// The shortest failing point comes first, and is the example of its defect.
+fn place(results: &mut [CaseRun], points: &[FaultPoint]) {
+    for run in results {
+        let name = &run.case.name;
+        let position = points.iter().position(|point| point.name() == *name);
+        run.position = position.unwrap_or(points.len());
+    }
+}
+
+/// How many points the driver came to; the others say nothing.
+fn covered(results: &mut [CaseRun]) -> usize {
+    let mut covered = 0;
+    for result in results.iter_mut() {
+        if result.was_reached() {
+            covered += 1;
+        } else if result.was_run() {
+            result.skip(NOT_REACHED);
+        }
+    }
+    covered
+}
+
+fn cases(
+    points: &[FaultPoint],
+    with_bystander: bool,
+    defaults: &CaseDefaults,
+) -> Result<Vec<Case>, RunError> {
+    let numbered = points.iter().zip(1..);
+    numbered
+        .map(|(point, number)| {
+            let text = point.scenario(with_bystander);
+            generated(&point.name(), &text, number, defaults).map_err(|error| ours(&error))
+        })
+        .collect()
+}
+
+fn ours(error: &crate::plan::PlanError) -> RunError {
+    RunError::Harness(error.to_string())
+}
+
+/// A program that takes another user's rights works differently, or not at all, while it is traced by one who may not.
+fn refuse_change_of_user(trace: &Trace) -> Result<(), RunError> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let changes = |name: &str| {
+        CHANGES_USER
+            .iter()
+            .any(|known| Path::new(known) == Path::new(name))
+    };
+    match trace
+        .children
+        .iter()
+        .find(|(_, child)| changes(&child.name))
+    {
+        Some((_, child)) => Err(RunError::Refused(format!(
+            "the driver calls {}, which the kernel gives no rights while its calls are followed; run the sweep as root",
+            child.name
+        ))),
+        None => Ok(()),
+    }
+}
