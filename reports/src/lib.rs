@@ -8,6 +8,7 @@
 pub mod badge;
 pub mod codequality;
 pub mod difference;
+pub mod html;
 pub mod json;
 pub mod jsonl;
 pub mod junit;
@@ -70,6 +71,11 @@ pub const FORMATS: &[Format] = &[
         name: "tap",
         about: "TAP 14: one line for each check",
         render: tap::render,
+    },
+    Format {
+        name: "html",
+        about: "one page with everything, to be opened in a browser without a network",
+        render: html::render,
     },
     Format {
         name: "text",

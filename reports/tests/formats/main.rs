@@ -1,6 +1,7 @@
 //! Every format on the same report, one with hostile content.
 
 mod codequality;
+mod html;
 mod jsonl;
 mod junit;
 mod made_up;

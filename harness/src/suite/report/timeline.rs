@@ -90,16 +90,18 @@ fn of_call(call: &CallRecord) -> Span {
     let (words, tone) = match (call.leader_exit, &call.start_failure) {
         (_, Some(failure)) => (format!("not started: {failure:?}"), Tone::Failed),
         (None, None) => ("no end seen".to_owned(), Tone::Gap),
-        (Some((_, status)), None) if status.is_success() => {
-            ("exit status 0".to_owned(), Tone::Plain)
-        }
+        (Some((_, status)), None) if status.is_success() => (String::new(), Tone::Plain),
         (Some((_, status)), None) if call.signals.is_empty() => (status.to_string(), Tone::Failed),
         (Some((_, status)), None) => (status.to_string(), Tone::Ended),
     };
     let leader = call.leader_exit.map(|(at, _)| at);
     Span {
         lane: Lane::Driver,
-        label: label(&format!("{name}: {words}")),
+        label: label(&if words.is_empty() {
+            name
+        } else {
+            format!("{name}: {words}")
+        }),
         job: call.job,
         from_us: microseconds(call.started),
         to_us: leader.or(call.ended).or(call.abandoned).map(microseconds),
