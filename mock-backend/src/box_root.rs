@@ -47,6 +47,24 @@ pub(crate) fn make(root: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Where programs are that a personality puts into its boxes.
+pub(crate) const GUEST: &str = "run/guest";
+
+/// Puts programs into a box: shell scripts by name.
+pub(crate) fn furnish<'a>(
+    root: &Path,
+    programs: impl Iterator<Item = (&'a String, &'a String)>,
+) -> io::Result<()> {
+    let place = root.join(GUEST);
+    for (name, text) in programs {
+        fs::create_dir_all(&place)?;
+        let path = place.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{text}\n"))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
 /// Where a path in a box is on this machine. `..` does not lead out of it.
 pub(crate) fn on_machine(root: &Path, inside: &Path) -> PathBuf {
     let mut path = root.to_path_buf();
@@ -172,7 +190,8 @@ fn show(root: &Path, bind: &Bind) -> io::Result<()> {
             fs::write(&target, "")?;
         }
     }
-    mount_bind(&bind.source, &target)?;
+    // An unprivileged user may not leave out what is mounted below.
+    mount_bind(&bind.source, &target).or_else(|_| mount_bind_recursive(&bind.source, &target))?;
     if bind.read_only {
         mount_remount(&target, MountFlags::BIND | MountFlags::RDONLY, c"")?;
     }

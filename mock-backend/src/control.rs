@@ -21,7 +21,7 @@ use crate::faults::Fault;
 use crate::ledger::{Caller, now_ms};
 use crate::place;
 use crate::protocol::Isolation;
-use crate::runtime::world::{BOX, Object, Plan, State};
+use crate::runtime::world::{BOX, Object, Plan, RECORD, State};
 
 /// What can be asked over the control socket.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,7 +102,8 @@ pub enum Command {
 /// What is in a case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseContent {
-    /// Its objects, the oldest first, without those that were deleted and go later.
+    /// Its objects, the oldest first, without those that were deleted and go later, and without jobs that have ended,
+    /// which a backend only remembers.
     pub objects: Vec<Object>,
     /// What was asked for and is not emulated: a gap of ours, for which no driver is to blame.
     pub not_emulated: Vec<String>,
@@ -214,7 +215,10 @@ fn content(backend: &Backend, tag: &str) -> io::Result<CaseContent> {
     let case = backend.case(tag);
     let case = case.ok_or_else(|| io::Error::other(format!("there is no case {tag}")))?;
     let state = case.lock();
-    let stays = |object: &&Object| !state.is_going(&object.id);
+    let is_record = |object: &&Object| {
+        object.attribute(RECORD).is_some() && matches!(object.state, State::Stopped { .. })
+    };
+    let stays = |object: &&Object| !state.is_going(&object.id) && !is_record(object);
     Ok(CaseContent {
         objects: state.world.all().iter().filter(stays).cloned().collect(),
         not_emulated: state.not_emulated.clone(),

@@ -27,6 +27,22 @@ impl Parameters {
             .is_some_and(|value| !["false", "0"].contains(&value))
     }
 
+    /// Sets a flag: `name`, or `name=value` for one that stands for a value.
+    fn flag(&mut self, name: &str, given: Option<&str>) {
+        match name.split_once('=') {
+            Some((name, value)) => self.add(name, value),
+            None => self.add(name, given.unwrap_or("true")),
+        }
+    }
+
+    /// Takes over what others set, after the own values.
+    pub(crate) fn extend(&mut self, others: &Self) {
+        for (name, values) in &others.values {
+            let own = self.values.entry(name.clone()).or_default();
+            own.extend_from_slice(values);
+        }
+    }
+
     /// A parameter that is a number.
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.last(name).and_then(|text| text.parse().ok())
@@ -68,6 +84,10 @@ pub(crate) fn after_verb(
     mut words: &[String],
     into: &mut Parameters,
 ) -> Result<(), Misunderstood> {
+    // Whatever the caller says comes later, and the last one counts.
+    for (name, value) in &verb.with {
+        into.add(name, value);
+    }
     let mut positional = Vec::new();
     while let Some((word, rest)) = words.split_first() {
         if word == "--" {
@@ -83,9 +103,6 @@ pub(crate) fn after_verb(
             positional.push(word.clone());
             words = rest;
         }
-    }
-    for (name, value) in &verb.with {
-        into.add(name, value);
     }
     name_positional(verb, positional, into)
 }
@@ -115,7 +132,7 @@ fn option<'a>(
         _ => (word, None),
     };
     if let Some(name) = meaning(flags, option) {
-        into.add(name, inline.unwrap_or("true"));
+        into.flag(name, inline);
         return Ok(rest);
     }
     if let Some(name) = meaning(values, option) {
@@ -150,7 +167,7 @@ fn cluster<'a>(
     for (at, letter) in word.char_indices().skip(1) {
         let option = format!("-{letter}");
         if let Some(name) = meaning(flags, &option) {
-            into.add(name, "true");
+            into.flag(name, None);
             continue;
         }
         let Some(name) = meaning(values, &option) else {

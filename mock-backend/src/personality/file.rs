@@ -39,6 +39,10 @@ pub(super) struct File {
     /// The environment of a program in a box, before what the driver adds.
     #[serde(default)]
     pub(super) environment: BTreeMap<String, String>,
+    /// Programs that are found in boxes before those of the machine, which cannot do there what they are for: shell scripts
+    /// without their first line.
+    #[serde(default)]
+    pub(super) guest: BTreeMap<String, String>,
     /// The verbs.
     #[serde(default)]
     pub(super) verb: Vec<Verb>,
@@ -62,7 +66,8 @@ pub(crate) struct Said {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Options {
-    /// Options without a value: all spellings, and the name of the parameter that they set; none: they change nothing here.
+    /// Options without a value: all spellings, and the name of the parameter that they set, or `name=value`; none: they
+    /// change nothing here.
     #[serde(default)]
     pub(crate) flags: BTreeMap<String, String>,
     /// Options with a value.
@@ -98,7 +103,7 @@ pub(crate) struct Verb {
     /// With that, so many arguments more may stand before or between options: 1 for `ssh HOST -v COMMAND`.
     #[serde(default)]
     pub(crate) options_after: usize,
-    /// Parameters that are always set.
+    /// Parameters that are set, unless the caller says otherwise.
     #[serde(default)]
     pub(crate) with: BTreeMap<String, String>,
     /// What is printed on standard output for each object that it was done to. With `quiet`, only that.
@@ -106,6 +111,10 @@ pub(crate) struct Verb {
     pub(crate) output: String,
     /// What is printed for each object if the parameter `quiet` is set.
     pub(crate) quiet: Option<String>,
+    /// The columns of a table that the caller can ask for: their names (single letters, or words with commas between), and
+    /// what is in them.
+    #[serde(default)]
+    pub(crate) columns: BTreeMap<String, String>,
     /// What is printed before the first object, unless quiet or in a format of the caller.
     #[serde(default)]
     pub(crate) heading: String,

@@ -22,10 +22,17 @@ pub(crate) use self::file::{Said, Verb};
 use self::text::{Fields, fill};
 
 /// The personalities that come with the program.
-const BUILT_IN: [(&str, &str); 3] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("podman", include_str!("../../personalities/podman.toml")),
     ("docker", include_str!("../../personalities/docker.toml")),
     ("libvirt", include_str!("../../personalities/libvirt.toml")),
+    ("lxc", include_str!("../../personalities/lxc.toml")),
+    ("incus", include_str!("../../personalities/incus.toml")),
+    ("nspawn", include_str!("../../personalities/nspawn.toml")),
+    ("enroot", include_str!("../../personalities/enroot.toml")),
+    ("udocker", include_str!("../../personalities/udocker.toml")),
+    ("tart", include_str!("../../personalities/tart.toml")),
+    ("slurm", include_str!("../../personalities/slurm.toml")),
 ];
 
 /// Why there is no such personality.
@@ -73,6 +80,7 @@ pub struct Personality {
     refusals: BTreeMap<String, Said>,
     documents: BTreeMap<String, toml::Value>,
     environment: BTreeMap<String, String>,
+    guest: BTreeMap<String, String>,
     verbs: Vec<Verb>,
 }
 
@@ -143,6 +151,7 @@ impl Personality {
             refusals: BTreeMap::new(),
             documents: BTreeMap::new(),
             environment: BTreeMap::new(),
+            guest: BTreeMap::new(),
             verbs: Vec::new(),
         });
         let mut made = Self {
@@ -160,6 +169,7 @@ impl Personality {
         made.refusals.extend(file.refusals);
         made.documents.extend(file.documents);
         made.environment.extend(file.environment);
+        made.guest.extend(file.guest);
         // The first that fits is taken.
         made.verbs.splice(0..0, file.verb);
         made
@@ -186,6 +196,11 @@ impl Personality {
 
     pub(crate) fn environment(&self) -> &BTreeMap<String, String> {
         &self.environment
+    }
+
+    /// Programs of boxes, by name.
+    pub(crate) fn guest(&self) -> &BTreeMap<String, String> {
+        &self.guest
     }
 
     pub(crate) fn document(&self, name: &str) -> Option<&toml::Value> {

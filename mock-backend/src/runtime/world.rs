@@ -13,6 +13,9 @@ const ID_LETTERS_MIN: usize = 3;
 /// The kind of the objects in which programs run.
 pub const BOX: &str = "box";
 
+/// The attribute of a box that nobody has to remove: once it has ended, it is only remembered.
+pub(crate) const RECORD: &str = "record";
+
 /// Where an object is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -118,6 +118,7 @@ pub(crate) struct Driver<'a> {
     script: PathBuf,
     /// For its files; it is its working directory.
     directory: tempfile::TempDir,
+    environment: Vec<(String, String)>,
 }
 
 impl<'a> Driver<'a> {
@@ -128,7 +129,13 @@ impl<'a> Driver<'a> {
             case,
             script: drivers.join(name).with_extension("sh"),
             directory: tempfile::tempdir().expect("a directory"),
+            environment: Vec::new(),
         }
+    }
+
+    /// Gives it a variable.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// The driver's files.
@@ -142,6 +149,7 @@ impl<'a> Driver<'a> {
         let mut command = self.case.command(&line);
         command
             .env("JOB", job.to_string())
+            .envs(self.environment.iter().cloned())
             .current_dir(self.directory.path());
         let output = command.stdin(Stdio::null()).output().expect("sh is there");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -40,6 +40,36 @@ pub(super) fn copy_in(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trou
     )
 }
 
+/// `SOURCE… BOX/TARGET`, or with `pull` `BOX/SOURCE… TARGET`: tools that have a slash between box and path.
+pub(super) fn slashed(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
+    let pull = scene.parameters.has("pull");
+    let inside = |word: &str| -> Result<Side, Trouble> {
+        let (name, path) = word.split_once('/').unwrap_or((word, ""));
+        let state = scene.case.lock();
+        let object = state.world.find(BOX, name)?.clone();
+        Ok(Side::Box(object, Path::new("/").join(path)))
+    };
+    let outside = |word: &str| match word {
+        "-" => Err(Trouble::NotEmulated(
+            "a file on a standard stream".to_owned(),
+        )),
+        word => Ok(Side::Machine(scene.shim.working_directory.join(word))),
+    };
+    let (sources, target) = match scene.parameters.all("path").split_last() {
+        Some((target, sources)) if !sources.is_empty() => (sources, target),
+        _ => return Err(Trouble::NotEmulated("a copy of nothing".to_owned())),
+    };
+    let mut answer = Answer::default();
+    for source in sources {
+        answer = if pull {
+            between(scene, &inside(source)?, &outside(target)?, twists)?
+        } else {
+            between(scene, &outside(source)?, &inside(target)?, twists)?
+        };
+    }
+    Ok(answer)
+}
+
 fn side(scene: &Scene<'_>, word: &str) -> Result<Side, Trouble> {
     if word == "-" {
         return Err(Trouble::NotEmulated(
@@ -116,7 +146,7 @@ fn no_file(source: &Side, target: &Side, error: &io::Error) -> Refusal {
 }
 
 /// Copies a file with its mode, or a directory with all that is in it.
-fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy_all(from: &Path, to: &Path) -> io::Result<()> {
     if !from.metadata()?.is_dir() {
         return fs::copy(from, to).map(|_| ());
     }

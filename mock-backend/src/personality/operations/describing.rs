@@ -7,8 +7,29 @@ use crate::session::{Answer, Scene};
 use super::shown::fields;
 use super::{Trouble, each};
 
-/// Prints the verb's output for objects. With `must-run`, a box that does not run is refused.
+/// Prints the verb's output for objects, or of its lines `NAME=value` those that the caller names. With `must-run`, a box
+/// that does not run is refused.
 pub(super) fn show(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
+    let mut answer = described(scene, twists)?;
+    let wanted = scene.parameters.all("property");
+    if !wanted.is_empty() {
+        let text = String::from_utf8_lossy(&answer.output).into_owned();
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        let pairs = pairs.filter(|(name, _)| wanted.iter().any(|one| one == name));
+        let shown = pairs.map(|(name, value)| {
+            let name = if scene.parameters.has("value") {
+                String::new()
+            } else {
+                format!("{name}=")
+            };
+            format!("{name}{value}\n")
+        });
+        answer.output = shown.collect::<String>().into_bytes();
+    }
+    Ok(answer)
+}
+
+fn described(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
     let kinds: Vec<&str> = match scene.verb.kind.as_str() {
         "" => vec![BOX],
         kinds => kinds.split(' ').collect(),

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::backend::KILLED;
+use crate::box_root;
 use crate::faults::Twists;
 use crate::protocol::{Reply, Status};
 use crate::runtime::running::{Execution, StatusLines, null};
@@ -29,7 +30,12 @@ const DROP_BYTES: usize = 64 * 1024;
 /// The environment of a program: what every box has, what the personality adds, what the caller asks for.
 pub(super) fn whole_environment(scene: &Scene<'_>, asked: &[String]) -> Vec<(String, String)> {
     let mut all = BTreeMap::new();
-    all.insert("PATH".to_owned(), path());
+    let guest = if scene.backend.personality.guest().is_empty() {
+        String::new()
+    } else {
+        format!("/{}:", box_root::GUEST)
+    };
+    all.insert("PATH".to_owned(), guest + &path());
     all.insert("HOME".to_owned(), "/root".to_owned());
     all.extend(scene.backend.personality.environment().clone());
     let pairs = asked.iter().filter_map(|item| item.split_once('='));
@@ -123,12 +129,35 @@ pub(super) fn execute_as(
     }
 }
 
-/// Makes a box, runs a program in it as its main one, and takes the box out: for tools whose boxes live as long as a
-/// program in them.
+/// Runs a program in a box as its main one: for tools whose boxes have processes only as long as a program runs in them.
 pub(super) fn foreground(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
-    let name = scene.parameters.last("name").unwrap_or_default();
-    let state = scene.case.lock();
+    let parameters = scene.parameters;
+    let name = parameters.last("name").unwrap_or_default();
+    let environment = making::environment(scene)?;
+    let mut state = scene.case.lock();
+    if state.world.find(BOX, name).is_err() && state.world.find("image", name).is_ok() {
+        let text = format!("{} of an image, without a container", scene.verb.name());
+        return Err(Trouble::NotEmulated(text));
+    }
     let object = state.world.find(BOX, name)?.clone();
+    if object.state.is_up() {
+        drop(state);
+        return execute(scene, twists);
+    }
+    // What the caller says holds for this run.
+    state.change(|world| {
+        world.change(&object.id, |object| {
+            for name in making::ATTRIBUTES {
+                let values = parameters.all(name);
+                if !values.is_empty() {
+                    object.attributes.insert(name.to_owned(), values.to_vec());
+                }
+            }
+            object
+                .attributes
+                .insert("environment".to_owned(), environment);
+        });
+    });
     drop(state);
     run_main(scene, &object, twists)
 }
@@ -139,6 +168,7 @@ pub(super) fn run_main(
     object: &Object,
     _twists: &Twists,
 ) -> Result<Answer, Trouble> {
+    scene.case.lock().codes.remove(&object.id);
     let streams = Streams::new(scene.parameters.has("stdin"))?;
     let [output, errors, input] = streams.here;
     if let Err(trouble) = making::start(scene, object, streams.there) {
@@ -156,6 +186,10 @@ pub(super) fn run_main(
         state = scene.case.wait(state, WAIT_STEP);
     }
     let code = state.codes.get(&object.id).copied();
+    if code.is_none() && scene.parameters.has("attached") {
+        // No server stands between the tool and its program: they end together.
+        state.end_box(scene.case, &object.id, KILLED);
+    }
     drop(state);
     // If nobody is there any more, the program goes on.
     drop_output(outputs)?;

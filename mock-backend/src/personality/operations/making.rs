@@ -29,7 +29,7 @@ const NETWORKS: [&str; 9] = [
     "slirp4netns",
 ];
 /// Parameters that become attributes of a box as they are.
-const ATTRIBUTES: [&str; 10] = [
+pub(super) const ATTRIBUTES: [&str; 10] = [
     "image",
     "command",
     "entrypoint",
@@ -63,7 +63,7 @@ pub(super) fn run(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble>
     Ok(done(scene, &fields(scene, &object, twists)))
 }
 
-fn make_box(scene: &Scene<'_>) -> Result<Object, Trouble> {
+pub(super) fn make_box(scene: &Scene<'_>) -> Result<Object, Trouble> {
     let parameters = scene.parameters;
     let mut attributes = BTreeMap::new();
     for name in ATTRIBUTES {
@@ -75,6 +75,10 @@ fn make_box(scene: &Scene<'_>) -> Result<Object, Trouble> {
     attributes.insert("environment".to_owned(), environment);
     if !parameters.has("remove") {
         attributes.remove("remove");
+    }
+    for path in parameters.all("must-exist") {
+        let path = scene.shim.working_directory.join(path);
+        fs::metadata(&path).map_err(|error| no_file(&path, &error))?;
     }
     let name = parameters.last("name").unwrap_or_default().to_owned();
     let mut state = scene.case.lock();
@@ -98,8 +102,16 @@ fn make_box(scene: &Scene<'_>) -> Result<Object, Trouble> {
     };
     let object = state.change(|world| world.make(plan).cloned())?;
     scene.note("make", &object)?;
-    box_root::make(&scene.case.box_directory(&object.id).join("root"))?;
+    furnish(scene, &object)?;
     Ok(object)
+}
+
+/// Makes the file system of a box.
+pub(super) fn furnish(scene: &Scene<'_>, object: &Object) -> Result<(), Trouble> {
+    let root = scene.case.box_directory(&object.id).join("root");
+    box_root::make(&root)?;
+    box_root::furnish(&root, scene.backend.personality.guest().iter())?;
+    Ok(())
 }
 
 /// `NAME=value`; a bare `NAME` is taken from the caller's environment if it is there; and what is in files.

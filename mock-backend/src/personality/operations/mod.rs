@@ -1,9 +1,13 @@
 //! What verbs do: operations of the runtime, one file for each group. A personality names them and says what is printed.
 
+mod cloning;
 mod copying;
 mod describing;
 mod disks;
 mod execution;
+mod files;
+mod holding;
+mod jobs;
 mod life;
 mod login;
 mod making;
@@ -13,6 +17,7 @@ mod remote;
 mod removal;
 mod showing;
 pub(crate) mod shown;
+mod tables;
 
 use std::io;
 
@@ -48,7 +53,7 @@ impl From<io::Error> for Trouble {
 type Operation = fn(&Scene<'_>, &Twists) -> Result<Answer, Trouble>;
 
 /// All operations, by the names that personalities use.
-const ALL: [(&str, Operation); 34] = [
+const ALL: [(&str, Operation); 44] = [
     ("box.create", making::create),
     ("box.run", making::run),
     ("box.start", life::start),
@@ -71,6 +76,16 @@ const ALL: [(&str, Operation); 34] = [
     ("disk.remove", disks::remove),
     ("disk.info", disks::info),
     ("nested", nested::nested),
+    ("box.exec-or-nested", nested::in_box_or_nested),
+    ("box.clone", cloning::clone),
+    ("box.hold", holding::hold),
+    ("copy-slashed", copying::slashed),
+    ("file.make", files::make),
+    ("object.table", tables::table),
+    ("job.submit", jobs::submit),
+    ("job.step", jobs::step),
+    ("job.cancel", jobs::cancel),
+    ("job.list", jobs::list),
     ("object.show", describing::show),
     ("copy", copying::copy),
     ("copy-in", copying::copy_in),

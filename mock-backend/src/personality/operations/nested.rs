@@ -4,7 +4,7 @@ use crate::faults::Twists;
 use crate::personality::{Misunderstood, Parameters};
 use crate::session::{Answer, Scene};
 
-use super::{Trouble, perform};
+use super::{Trouble, execution, perform};
 
 /// Does what the command after the own options says. What the verb sets holds for the other one, too.
 pub(super) fn nested(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
@@ -38,8 +38,18 @@ pub(super) fn nested(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Troub
     }
 }
 
+/// Runs a program in a box that the caller names, or else another tool.
+pub(super) fn in_box_or_nested(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
+    if scene.parameters.last("name").is_some() {
+        execution::execute(scene, twists)
+    } else {
+        nested(scene, twists)
+    }
+}
+
 fn pass_on(scene: &Scene<'_>, parameters: &mut Parameters) {
-    for (name, value) in &scene.verb.with {
+    for name in scene.verb.with.keys() {
+        let value = scene.parameters.last(name).unwrap_or_default();
         parameters.add(name, value);
     }
 }

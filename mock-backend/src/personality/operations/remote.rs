@@ -71,7 +71,9 @@ pub(super) fn shell(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Troubl
     let there = SHELLS.into_iter().find(|shell| Path::new(shell).exists());
     let mut argv = vec![there.unwrap_or("sh").to_owned()];
     let command = parameters.all("command");
-    if !command.is_empty() {
+    if !command.is_empty() && parameters.has("no-shell") {
+        argv = command.to_vec();
+    } else if !command.is_empty() {
         argv.extend(["-c".to_owned(), command.join(" ")]);
     }
     execution::execute_as(scene, twists, &object.id, argv)

@@ -1,6 +1,7 @@
 //! Listing and inspecting objects.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -11,6 +12,9 @@ use crate::session::{Answer, Scene};
 
 use super::shown::fields;
 use super::{Trouble, each};
+
+/// How often a caller that waits for an address is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Lists the objects of a kind.
 pub(super) fn list(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
@@ -195,7 +199,7 @@ pub(super) fn logs(scene: &Scene<'_>, _twists: &Twists) -> Result<Answer, Troubl
     })
 }
 
-/// Prints the address of a box, once it is ready.
+/// Prints the address of a box, once it is ready; for that it waits up to `wait-s` seconds.
 pub(super) fn address(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
     let mut answer = addresses(scene, twists)?;
     if answer.code == 0 && !scene.parameters.has("quiet") {
@@ -206,9 +210,18 @@ pub(super) fn address(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trou
 
 fn addresses(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
     each(scene, scene.parameters.all("name"), |name| {
+        let seconds = scene.parameters.number("wait-s").unwrap_or(0);
+        let deadline = Instant::now() + Duration::from_secs(seconds);
         let mut state = scene.case.lock();
         let id = state.world.find(BOX, name)?.id.clone();
-        let ready = state.world.poll(&id) == Some(State::Running);
+        let ready = loop {
+            let ready = state.world.poll(&id) == Some(State::Running);
+            let over = Instant::now() >= deadline;
+            if ready || over || scene.client_leaves_within(Duration::ZERO, || false) {
+                break ready;
+            }
+            state = scene.case.wait(state, LOOK);
+        };
         let object = state.world.find(BOX, &id)?.clone();
         drop(state);
         if !object.state.is_up() {

@@ -33,7 +33,10 @@ pub(crate) fn fields(scene: &Scene<'_>, object: &Object, twists: &Twists) -> Fie
     add("running", is_up.to_string());
     add("exit_code", code.to_string());
     add("status", status(object, code));
-    add("address", address(object));
+    let address = address(object);
+    let interface = if address.is_empty() { "" } else { " (eth0)" };
+    add("interface", interface.to_owned());
+    add("address", address);
     add("made_s", (made_ms / 1000).to_string());
     add("made", rfc3339(made_ms));
     add("directory", place(scene, object));
