@@ -3,6 +3,10 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // First of all: a shim has little time.
+    if let Some(code) = driver_conformance_mock_backend::run_if_requested() {
+        return code;
+    }
     if let Some(code) = driver_conformance::process::supervisor::run_if_requested() {
         return code;
     }

@@ -246,6 +246,13 @@ impl Scene<'_> {
             Ok(answer) => answer,
             Err(Trouble::Refused(refusal)) => self.refused(&refusal),
             Err(Trouble::NotEmulated(what)) => not_emulated(self.case, self.tool(), &what),
+            // The tool was killed while something was sent to it.
+            Err(Trouble::Broken(_)) if self.client_leaves_within(Duration::ZERO, || false) => {
+                Answer {
+                    code: KILLED,
+                    ..Answer::default()
+                }
+            }
             Err(Trouble::Broken(error)) => {
                 // Ours, not the driver's.
                 let what = format!(

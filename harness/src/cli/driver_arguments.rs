@@ -7,7 +7,9 @@ use clap::Args;
 
 use crate::contract::stage::Program;
 use crate::driver::tools::shell_quoted;
-use crate::driver::{Driver, Overrides, ProgramOverride, TimeoutOverrides, discover};
+use crate::driver::{
+    BackendChoice, Driver, Overrides, ProgramOverride, TimeoutOverrides, discover,
+};
 
 use super::{ExpectedError, SUBCOMMANDS};
 
@@ -42,6 +44,11 @@ pub struct DriverArguments {
     /// Where caches are kept, inside the driver's environment
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<String>,
+
+    /// Run the driver in front of this backend instead of its own: mock:podman, mock:docker, or mock: and the path of a
+    /// personality; real: instead of mock: calls the real tools and records it
+    #[arg(long, value_name = "BACKEND")]
+    backend: Option<String>,
 
     #[command(flatten)]
     programs: ProgramArguments,
@@ -123,7 +130,11 @@ impl DriverArguments {
             );
             return Err(problem.into());
         }
-        Ok(discover(path, self.runner.as_deref(), &self.overrides())?)
+        let mut overrides = self.overrides();
+        if let Some(word) = &self.backend {
+            overrides.backend = Some(BackendChoice::parse(word, Path::new(""))?);
+        }
+        Ok(discover(path, self.runner.as_deref(), &overrides)?)
     }
 
     fn program_arguments(&self) -> [(Program, Option<&String>, &Vec<String>); 4] {
@@ -197,6 +208,7 @@ impl DriverArguments {
             ("--shell", &self.shell),
             ("--builds-dir", &self.builds_dir),
             ("--cache-dir", &self.cache_dir),
+            ("--backend", &self.backend),
         ] {
             flags.extend(value.iter().map(|value| (flag.to_owned(), value.clone())));
         }

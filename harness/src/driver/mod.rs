@@ -4,6 +4,7 @@
 //! the programs are looked at before anything is run: most of what can be wrong with a file is told in one paragraph
 //! here, instead of as a failure of every call later.
 
+mod backend;
 mod digest;
 mod directory;
 mod list;
@@ -22,6 +23,7 @@ use crate::contract::stage::Program;
 use crate::leaks::lists::ListCommand;
 use crate::plan::waiver::Waiver;
 
+pub use backend::BackendChoice;
 pub use overrides::{Overrides, ProgramOverride, TimeoutOverrides};
 pub use problem::{Problem, SourceFile};
 pub use section::similar_name;
@@ -95,6 +97,8 @@ pub struct Driver {
     pub notes: Vec<Problem>,
     /// Commands that list the objects of its backend.
     pub lists: Vec<ListCommand>,
+    /// The backend in front of which it is run instead of its own.
+    pub backend: Option<BackendChoice>,
 }
 
 impl Driver {
@@ -166,6 +170,7 @@ pub fn discover(path: &Path, runner: Option<&str>, flags: &Overrides) -> Result<
         digest: String::new(),
         notes: Vec::new(),
         lists: Vec::new(),
+        backend: None,
     };
     let absolute = absolute(path)?;
     let places = read_programs(&mut driver, &absolute, runner)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::contract::config::RunnerConfig;
 use crate::contract::stage::Program;
 
-use super::{Driver, DriverKind, JobSettings};
+use super::{BackendChoice, Driver, DriverKind, JobSettings};
 
 /// Settings that replace what was found. Everything absent leaves things as they are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Overrides {
     pub cache_dir: Option<String>,
     /// `environment`: added after what is there.
     pub environment: Vec<String>,
+    /// Backend in the place of the driver's own.
+    pub backend: Option<BackendChoice>,
     /// Image of the jobs.
     pub image: Option<String>,
     /// Services of the jobs; replace all others.
@@ -62,6 +64,9 @@ impl Overrides {
         self.apply_programs(driver, base);
         self.apply_runner(&mut driver.config);
         self.apply_job(&mut driver.job);
+        if self.backend.is_some() {
+            driver.backend.clone_from(&self.backend);
+        }
     }
 
     fn apply_programs(&self, driver: &mut Driver, base: &Path) {

@@ -7,6 +7,7 @@ use crate::contract::stage::Program;
 use crate::leaks::lists::ListCommand;
 use crate::plan::waiver::Waiver;
 
+use super::backend::BackendChoice;
 use super::list;
 use super::overrides::{Overrides, ProgramOverride, TimeoutOverrides};
 use super::problem::{Problem, SourceFile};
@@ -58,6 +59,12 @@ pub(super) fn read(directory: &Path) -> Result<Option<Settings>, Problem> {
         path,
         ..Settings::default()
     };
+    if let Some(word) = root.string("backend")? {
+        let span = root.span_of("backend");
+        let choice = BackendChoice::parse(&word, directory);
+        let choice = choice.map_err(|problem| problem.at(root.file(), span, "this one"))?;
+        settings.overrides.backend = Some(choice);
+    }
     if let Some(mut custom) = root.section("custom")? {
         read_custom(&mut custom, &mut settings.overrides)?;
         custom.deny_unknown_keys()?;

@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 
 use self::calls::Call;
+use super::backend::CaseBackend;
 use super::directories::{CaseDirectories, FileWatch};
 use super::keepsakes::Keepsakes;
 use super::secrets::{Secret, SecretWatch};
@@ -84,6 +85,8 @@ pub struct CaseEnvironment {
     pub lists: Option<BackendLists>,
     /// Follow the programs that all calls start ([`Trace::children`]).
     pub follow_children: bool,
+    /// The case's part of a mock backend.
+    pub backend: Option<CaseBackend>,
 }
 
 /// The commands that list the objects of a backend, and how often a case runs them.
@@ -111,6 +114,7 @@ impl CaseEnvironment {
             interrupt_patience: INTERRUPT_PATIENCE_DEFAULT,
             lists: None,
             follow_children: false,
+            backend: None,
         }
     }
 }
@@ -179,6 +183,9 @@ pub enum EngineError {
     /// The system does not let the calls of a driver be traced.
     #[error("this machine does not let a process trace the programs that it starts (ptrace: {0})")]
     NotTraced(String),
+    /// The mock backend cannot be reached.
+    #[error("the mock backend broke down: {0}")]
+    Backend(io::Error),
     /// Waiting failed.
     #[error("waiting for the driver failed: {0}")]
     Wait(io::Error),

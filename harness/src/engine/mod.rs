@@ -1,5 +1,6 @@
 //! Engines turn (driver, case, profile) into a trace: `mock` with real processes, `simulation` with a virtual clock.
 
+pub mod backend;
 pub mod directories;
 pub mod keepsakes;
 pub mod mock;

@@ -116,6 +116,11 @@ impl LeakWatch {
         }
     }
 
+    /// What ties a thing to the case.
+    pub(crate) fn marks(&self) -> &CaseMarks {
+        &self.marks
+    }
+
     /// Places in the private directories of the case where something was mounted when last looked.
     pub(crate) fn mount_points(&mut self) -> Vec<PathBuf> {
         if self.table.may_have_changed() {

@@ -9,11 +9,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use driver_conformance_mock_backend::client::BackendProcess;
 use driver_conformance_reports::model::Report;
 
 use crate::checks::evidence::starved;
 use crate::checks::verdict::CaseResult;
-use crate::driver::Driver;
+use crate::driver::{BackendChoice, Driver};
+use crate::engine::backend::CaseBackend;
 use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::keepsakes::Keepsakes;
 use crate::engine::mock::{BackendLists, CaseEnvironment, run_case};
@@ -27,6 +29,7 @@ use crate::plan::case::Case;
 use crate::plan::hang::{Hang, Watch};
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
+use crate::process::supervisor::DIRECTORY_PREFIX;
 use crate::trace::{Abortion, Trace};
 
 use super::backend;
@@ -59,6 +62,8 @@ pub(super) struct Run<'run> {
     interrupt: Interrupt,
     /// How long the driver's calls take when nothing is in the way.
     calibration: OnceLock<Calibration>,
+    /// The mock backend in the place of the driver's own. Before the directory of the run, in which it is.
+    backend: Option<BackendProcess>,
     /// Programs that were seen to hang so far.
     hangs: Mutex<Vec<Hang>>,
     /// Commands that list the objects of the backend.
@@ -98,6 +103,7 @@ pub(super) fn run(
         calibrated => calibrated?,
     };
     let mut remarks = leaks::not_watched();
+    remarks.extend(run.remark_on_backend());
     remarks.extend(run.remarks_on_lists());
     let mut cases = run.cases()?;
     cases.retain(|case| options.cases.contains(&case.name));
@@ -149,13 +155,22 @@ impl<'run> Run<'run> {
             .map_err(|error| failed("no temporary directory can be made", error))?;
         let interrupt = Interrupt::new().map_err(|error| failed("no pipe can be made", error))?;
         pass_on(&options.interruption, &interrupt);
+        let supervisor = std::env::current_exe()
+            .map_err(|error| failed("the path of this program is not known", error))?;
+        let runner_path = std::env::var("PATH").unwrap_or_default();
+        let start = |choice: &BackendChoice| {
+            let root = directory.path().join("backend");
+            BackendProcess::start(&supervisor, &root, &choice.wanted(&runner_path))
+                .map_err(|error| failed("the mock backend does not start", error))
+        };
+        let backend = driver.backend.as_ref().map(start).transpose()?;
         Ok(Self {
             driver,
             options,
-            supervisor: std::env::current_exe()
-                .map_err(|error| failed("the path of this program is not known", error))?,
+            supervisor,
             directory,
-            runner_path: std::env::var("PATH").unwrap_or_default(),
+            runner_path,
+            backend,
             interrupt,
             calibration: OnceLock::new(),
             hangs: Mutex::default(),
@@ -429,6 +444,9 @@ impl<'run> Run<'run> {
         if let Some(abortion @ Abortion::SupervisorDied { .. }) = &trace.aborted {
             return CaseResult::Failed(abortion.to_string());
         }
+        if let Some(gap) = trace.backend_gaps.first() {
+            return CaseResult::Failed(format!("the mock backend does not emulate {gap}"));
+        }
         let nominal = self.calibration.get();
         trace.driver_slowed_down =
             nominal.is_some_and(|nominal| nominal.is_far_exceeded_in(&trace));
@@ -450,17 +468,23 @@ impl<'run> Run<'run> {
         } else {
             Keepsakes::default()
         };
+        let backend = self.case_backend(case, &directories)?;
+        let runner_path = match &backend {
+            Some(backend) => format!("{}:{}", backend.shims().display(), self.runner_path),
+            None => self.runner_path.clone(),
+        };
         let context = CaseContext {
             seed: self.options.seed,
             provide_directories: self.driver.provide_directories,
-            runner_path: &self.runner_path,
+            runner_path: &runner_path,
             now_unix_us: unix_us(),
         };
         let jobs = job_runs(case, &context, &directories)?;
         let environment = CaseEnvironment {
             keepsakes,
             secrets: secrets(case),
-            runner_path: self.runner_path.clone(),
+            runner_path,
+            backend,
             budget,
             watch,
             lists: self.lists.as_ref().map(|lists| BackendLists {
@@ -471,6 +495,36 @@ impl<'run> Run<'run> {
             ..CaseEnvironment::new(Path::new(&self.supervisor), directories)
         };
         run_case(&environment, jobs, case.order, &self.interrupt).map_err(|error| error.to_string())
+    }
+}
+
+impl Run<'_> {
+    /// The part of the backend that belongs to one case, under a name that no other has.
+    fn case_backend(
+        &self,
+        case: &Case,
+        directories: &CaseDirectories,
+    ) -> Result<Option<CaseBackend>, String> {
+        let Some(backend) = &self.backend else {
+            return Ok(None);
+        };
+        let name = directories.root().file_name().unwrap_or_default();
+        let tag = name.to_string_lossy().replace(DIRECTORY_PREFIX, "case-");
+        let opened = CaseBackend::open(backend, &tag, case.surroundings.keepsakes);
+        opened
+            .map(Some)
+            .map_err(|error| format!("the mock backend broke down: {error}"))
+    }
+
+    /// What the report says about the backend.
+    fn remark_on_backend(&self) -> Option<String> {
+        let status = self.backend.as_ref()?.status();
+        let (name, isolation) = (&status.personality, status.isolation);
+        Some(if status.real {
+            format!("the real {name} was called through shims that recorded it")
+        } else {
+            format!("the driver ran in front of a mock {name}, whose boxes are {isolation}")
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 //! One real job payload through a driver, as a runner would do it: no probes, no shortened pauses.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
+use driver_conformance_mock_backend::client::{BackendProcess, Wanted};
 use serde_json::Value;
 
 use crate::contract::build::{Build, RunnerFacts};
@@ -11,6 +14,7 @@ use crate::contract::names::NameSource;
 use crate::contract::outcome::Outcome;
 use crate::contract::payload::JobPayload;
 use crate::driver::Driver;
+use crate::engine::backend::CaseBackend;
 use crate::engine::directories::{CaseDirectories, best_parent};
 use crate::engine::mock::{CaseEnvironment, JobLogListener, JobRun, run_case};
 use crate::plan::case::JobOrder;
@@ -46,8 +50,19 @@ pub fn run_single_job(
     let job_id = u64::try_from(payload.id).unwrap_or_default();
     let build = build(driver, payload, &directories);
     let budget = budget(&build);
+    let supervisor = std::env::current_exe().map_err(harness)?;
+    let mut host_environment: BTreeMap<String, String> = std::env::vars().collect();
+    let backend_root = directories.root().join("backend");
+    // After the environment of the case, whose part of it ends first.
+    let process = start_backend(driver, &supervisor, &backend_root).map_err(harness)?;
+    let open = |process: &BackendProcess| CaseBackend::open(process, "job", false);
+    let backend = process.as_ref().map(open).transpose().map_err(harness)?;
+    if let Some(backend) = &backend {
+        let path = host_environment.entry("PATH".to_owned()).or_default();
+        *path = format!("{}:{path}", backend.shims().display());
+    }
     let inputs = JobInputs {
-        host_environment: std::env::vars().collect(),
+        host_environment: host_environment.into_iter().collect(),
         temp_root: directories.runner_temp(),
         exit_codes: ExitCodes::RUNNER,
         timing: Timing::default(),
@@ -60,9 +75,10 @@ pub fn run_single_job(
         job_log_listener: Some(listener),
         ..JobRun::plain(job_id, Box::new(Job::new(inputs)))
     };
-    let supervisor = std::env::current_exe().map_err(harness)?;
     let environment = CaseEnvironment {
         budget,
+        backend,
+        unwatched: vec![backend_root],
         ..CaseEnvironment::new(&supervisor, directories)
     };
     let trace = run_case(&environment, vec![run], JobOrder::Sequential, &interrupt)
@@ -72,6 +88,18 @@ pub fn run_single_job(
     }
     let outcome = trace.jobs.into_iter().next().and_then(|job| job.outcome);
     Ok(outcome.ok_or_else(|| RunError::Harness("the job did not come to an end".into()))?)
+}
+
+/// The mock backend in the place of the driver's own, if there is to be one.
+fn start_backend(
+    driver: &Driver,
+    executable: &Path,
+    root: &Path,
+) -> std::io::Result<Option<BackendProcess>> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let wanted = driver.backend.as_ref().map(|choice| choice.wanted(&path));
+    let start = |wanted: Wanted| BackendProcess::start(executable, root, &wanted);
+    wanted.map(start).transpose()
 }
 
 fn build(driver: &Driver, payload: JobPayload, directories: &CaseDirectories) -> Build {

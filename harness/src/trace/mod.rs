@@ -63,6 +63,8 @@ pub struct Trace {
     /// What appeared in the user's lists of backend objects and was still there at the end. Judged when the whole run is
     /// over, since backends delete late; without evidence it is a suspicion.
     pub listed: Vec<Leak>,
+    /// What was asked of the mock backend, and is not emulated: the case says nothing about the driver then.
+    pub backend_gaps: Vec<String>,
     /// What the processes found alive at the end held open beside their memory.
     pub holdings: Vec<Holding>,
     /// Processes that held the output of a call after its leader had exited.
@@ -419,7 +421,7 @@ pub enum Evidence {
     NamesJob(usize),
     /// It lies in, or refers to, a private directory of the case.
     InsideCase,
-    /// The kernel names the program of this call as its maker.
+    /// The kernel, or the ledger of a mock backend, names the program of this call as its maker.
     Maker(CallIndex),
     /// Each time this case ran alone, this call made one, and without the driver none appeared.
     AloneAgain(CallIndex),

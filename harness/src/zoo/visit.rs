@@ -132,6 +132,9 @@ impl Keeper {
             format!("json={}", report.display()),
             format!("--jobs={CASES_AT_ONCE}"),
         ];
+        if let Some(backend) = &animal.backend {
+            arguments.push(format!("--backend={backend}"));
+        }
         if self.quick {
             let globs = quick_globs(animal).into_iter();
             arguments.extend(globs.map(|glob| format!("--only={glob}")));

@@ -45,6 +45,7 @@ struct Document {
     file: Vec<FileEntry>,
     tidy: Option<String>,
     service: Option<String>,
+    backend: Option<String>,
     #[serde(default)]
     edit: Vec<Spanned<EditEntry>>,
     #[serde(default)]
@@ -173,6 +174,7 @@ impl AnimalFile<'_> {
         let program = document.program.clone().or_else(|| base.program.clone());
         let mut animal = self.animal(program, files, Some(flaw));
         animal.needs.extend(base.needs.iter().cloned());
+        animal.backend = animal.backend.or_else(|| base.backend.clone());
         Ok(animal)
     }
 
@@ -190,6 +192,7 @@ impl AnimalFile<'_> {
             cases: self.document.cases.clone(),
             tidy: self.document.tidy.clone(),
             service: self.document.service.clone(),
+            backend: self.document.backend.clone(),
             flaw,
             files,
         }

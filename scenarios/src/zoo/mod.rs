@@ -111,6 +111,8 @@ pub struct Animal {
     pub tidy: Option<String>,
     /// The shell command that runs beside it in its directory, as a service of the machine would.
     pub service: Option<String>,
+    /// The backend in front of which it is run, as `--backend` names it.
+    pub backend: Option<String>,
     /// The flaw; a good animal has none.
     pub flaw: Option<Flaw>,
     /// Its files, edits applied.

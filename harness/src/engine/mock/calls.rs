@@ -154,6 +154,10 @@ impl Engine<'_> {
         self.trace.calls.push(record);
         self.leaks.call_starts(index, job);
         let written = spec.script.as_ref().map_or(Ok(()), files::write_script);
+        if let Some(backend) = &self.environment.backend {
+            let told = backend.call_starts(index, job, spec.program, spec.stage.as_ref());
+            told.map_err(EngineError::Backend)?;
+        }
         let started = match written {
             Err(error) => Err(StartFailure::Files(error)),
             Ok(()) => self.order_start(job, index, spec)?,
@@ -232,6 +236,7 @@ impl Engine<'_> {
     ) -> Option<Event> {
         self.trace.calls[index.0].start_failure = Some(failure.clone());
         self.record(job, TraceEventKind::CallNotStarted(index, failure.clone()));
+        self.tell_backend_of_end(index);
         let call = self.jobs[job].calls.get_mut(&index)?;
         call.over = true;
         Some(Event::CallNotStarted {
@@ -328,6 +333,10 @@ impl Engine<'_> {
         let delay = now.since(record.started);
         self.ticker.worst = self.ticker.worst.max(delay);
         self.record(job, TraceEventKind::CallStarted(index));
+        if let Some(backend) = &self.environment.backend {
+            let told = backend.call_started(index, pid);
+            told.map_err(EngineError::Backend)?;
+        }
         let state = &mut self.jobs[job];
         let Some(call) = state.calls.get_mut(&index) else {
             return Ok(());
@@ -510,6 +519,7 @@ impl Engine<'_> {
         record.temp_dir_lost = call_had_temp_dir && !record.temp_dir.exists();
         record.exit_code_file_after = files::kept(&content);
         self.record(job, TraceEventKind::CallEnded(index));
+        self.tell_backend_of_end(index);
         let alone = !self.jobs.iter().any(super::Job::has_running_call);
         let alone_in_job = !self.jobs[job].has_running_call();
         self.leaks.call_ended(EndedCall {
@@ -536,6 +546,13 @@ impl Engine<'_> {
                 exit_code_file,
             },
         )
+    }
+
+    fn tell_backend_of_end(&self, call: CallIndex) {
+        if let Some(backend) = &self.environment.backend {
+            // If it cannot be reached, the next question to it says so.
+            let _unreachable = backend.call_ended(call);
+        }
     }
 
     /// Has the emulated runner's signal sent (H1).

@@ -34,6 +34,14 @@ impl Engine<'_> {
         }
         // Dropping a supervisor that has not answered ends it, and everything below it that can be killed.
         self.jobs.clear();
+        // Before all else is looked at: the processes of a box are no leak beside that of the box.
+        if let Some(backend) = &self.environment.backend {
+            let left = backend.conclude(self.leaks.marks());
+            let left = left.map_err(EngineError::Backend)?;
+            self.trace.leaks.extend(left.leaks);
+            self.trace.touched_keepsakes.extend(left.touched);
+            self.trace.backend_gaps = left.gaps;
+        }
         let makers = self.known_makers();
         let left = self.leaks.left(&makers);
         self.trace.leaks.extend(left.leaks);
@@ -42,7 +50,9 @@ impl Engine<'_> {
         self.files.mounted(self.leaks.mount_points());
         self.trace.left_files = self.files.left();
         self.trace.appeared_files = self.files.appeared();
-        self.trace.touched_keepsakes = self.keepsakes.touched();
+        self.trace
+            .touched_keepsakes
+            .extend(self.keepsakes.touched());
         (self.trace.secret_files, self.trace.secret_arguments) = self.secrets.found();
         self.trace.scheduling_delay_max = self.ticker.worst;
         Ok(self.trace)

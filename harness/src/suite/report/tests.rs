@@ -25,6 +25,7 @@ pub(in crate::suite) fn driver() -> Driver {
         digest: "sha256:0".into(),
         notes: Vec::new(),
         lists: Vec::new(),
+        backend: None,
     }
 }
 

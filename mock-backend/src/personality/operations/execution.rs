@@ -14,7 +14,7 @@ use crate::backend::KILLED;
 use crate::box_root;
 use crate::faults::Twists;
 use crate::protocol::{Reply, Status};
-use crate::runtime::running::{Execution, StatusLines, null};
+use crate::runtime::running::{Execution, Program, StatusLines, null};
 use crate::runtime::world::{BOX, Object, Refusal, State, reason};
 use crate::session::{Answer, Scene};
 use crate::wire;
@@ -112,7 +112,11 @@ pub(super) fn execute_as(
     let program = execution.argv.first().cloned().unwrap_or_default();
     let reads = parameters.has("stdin") && !parameters.has("no-stdin");
     let streams = Streams::new(reads)?;
-    let started = running.execute(execution, streams.there)?.started()?;
+    let started = running.execute(execution, streams.there);
+    let Ok(started) = started.and_then(Program::started) else {
+        // It ended just now.
+        return Err(Refusal::of(reason::NOT_RUNNING, &object, name, "it does not run").into());
+    };
     match started {
         (Ok(()), lines) if parameters.has("detach") => {
             drop(lines);
