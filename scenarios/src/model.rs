@@ -108,6 +108,9 @@ pub enum Order {
     Turns,
     /// The first job begins, stands still before its `build_script`, and goes on when all others are over.
     Around,
+    /// The others run, one after the other, while a call of the first one goes on: from when its stimuli are triggered
+    /// until the others are over, when they take effect.
+    Beside,
 }
 
 /// One job.

@@ -301,7 +301,7 @@ fn cause(effect: &Finding, all: &[Finding], checks: &[CheckVerdict]) -> Option<u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::{Deviation, by_id};
+    use crate::checks::{Check, Deviation, Level, by_id};
     use crate::contract::stage::Program;
 
     fn finding(id: &str, stage: &str, message: &str, cases: usize) -> Finding {
@@ -465,7 +465,15 @@ mod tests {
                 "exit status 1",
             ),
         ];
-        assert_eq!(found[0].check.level, crate::checks::Level::Should);
+        assert_eq!(ids(found.clone(), 9), ["cleanup/after-job"]);
+        // No cause of the table is less than a MUST at present.
+        let known = found[0].check;
+        let milder: &'static Check = Box::leak(Box::new(Check {
+            level: Level::Should,
+            ..*known
+        }));
+        let mut found = found;
+        found[0].check = milder;
         assert_eq!(ids(found, 9).len(), 2);
     }
 

@@ -436,11 +436,13 @@ impl<'a> Engine<'a> {
     fn patience(&self) -> Duration {
         let now = Instant::now();
         let mut next = self.ticker.due;
-        for job in self.jobs.iter().filter(|job| job.phase == Phase::Running) {
+        let running = |job: &Job| job.phase == Phase::Running;
+        for (number, job) in self.jobs.iter().enumerate().filter(|(_, job)| running(job)) {
             if let Some(wake) = job.emulation.next_wake() {
                 next = next.min(job.begun + wake.since_start().min(self.environment.budget));
             }
-            if let Some(due) = job.board.next_due() {
+            let due = job.board.next_due();
+            if let Some(due) = due.filter(|_| !self.waits_for_others(number)) {
                 next = next.min(self.started + due.since_start());
             }
         }
@@ -538,7 +540,9 @@ impl<'a> Engine<'a> {
                 self.deliver(job, Event::Wake)?;
             }
             let now = self.now();
-            while let Some(due) = self.jobs[job].board.take_due(now) {
+            while !self.waits_for_others(job)
+                && let Some(due) = self.jobs[job].board.take_due(now)
+            {
                 self.apply(job, due)?;
             }
         }
@@ -558,13 +562,7 @@ impl<'a> Engine<'a> {
                     job.phase = Phase::Settled;
                 }
             }
-            let alone = match self.order {
-                // The one around the others stands still meanwhile.
-                JobOrder::Around if self.stands_still() => &self.jobs[1..],
-                JobOrder::Around | JobOrder::Sequential => self.jobs.as_slice(),
-                JobOrder::Concurrent | JobOrder::Turns => &[],
-            };
-            if alone.iter().any(|job| job.phase == Phase::Running) {
+            if !self.may_begin_another() {
                 return Ok(());
             }
             match self.jobs.iter().position(|job| job.phase == Phase::Waiting) {
@@ -573,6 +571,36 @@ impl<'a> Engine<'a> {
                 None => {}
             }
         }
+    }
+
+    /// The order of the case lets the next job begin now.
+    fn may_begin_another(&self) -> bool {
+        let mut running = self.jobs.iter().filter(|job| job.phase == Phase::Running);
+        match self.order {
+            JobOrder::Concurrent | JobOrder::Turns => true,
+            // The one around the others stands still meanwhile.
+            JobOrder::Around if self.stands_still() => {
+                let mut others = self.jobs.iter().skip(1);
+                others.all(|job| job.phase != Phase::Running)
+            }
+            JobOrder::Around | JobOrder::Sequential => running.next().is_none(),
+            // Beside the first job, but no other one, and only once something is due to happen to it.
+            JobOrder::Beside => {
+                let reached =
+                    |first: &Job| first.board.next_due().is_some_and(|due| due <= self.now());
+                let first = self
+                    .jobs
+                    .first()
+                    .filter(|first| first.phase == Phase::Running);
+                running.count() == usize::from(first.is_some()) && first.is_none_or(reached)
+            }
+        }
+    }
+
+    /// With [`JobOrder::Beside`]: what is due to happen to the first job waits until the others are over.
+    fn waits_for_others(&self, job: usize) -> bool {
+        let over = |job: &Job| matches!(job.phase, Phase::Settled | Phase::RunnerKilled);
+        self.order == JobOrder::Beside && job == 0 && !self.jobs[1..].iter().all(over)
     }
 
     fn begin(&mut self, job: usize) -> Result<(), EngineError> {
@@ -603,7 +631,7 @@ impl<'a> Engine<'a> {
             JobOrder::Around => {
                 job == 0 && spec.stage == Some(Stage::build_script()) && spec.nth == 1
             }
-            JobOrder::Sequential | JobOrder::Concurrent => false,
+            JobOrder::Sequential | JobOrder::Concurrent | JobOrder::Beside => false,
         }
     }
 

@@ -56,6 +56,9 @@ pub enum JobOrder {
     /// The first job begins, stands still before its `build_script`, and goes on when all others are over, which follow each
     /// other. Only for raw call sequences.
     Around,
+    /// The first job goes on until one of its stimuli is due. That waits while the others run, one after the other: they
+    /// come and go while a call of the first one is alive, on every machine.
+    Beside,
 }
 
 /// One job of a case.

@@ -59,6 +59,7 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
             Order::Concurrent => JobOrder::Concurrent,
             Order::Turns => JobOrder::Turns,
             Order::Around => JobOrder::Around,
+            Order::Beside => JobOrder::Beside,
         },
         budget: scenario.budget,
         only_checks: scenario.only_checks.clone(),

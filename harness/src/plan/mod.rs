@@ -15,7 +15,7 @@ use std::time::Duration;
 use driver_conformance_scenarios::ScenarioError;
 
 use crate::contract::config::RunnerConfig;
-use case::Case;
+use case::{Case, CaseJob};
 
 /// What a case needs and no scenario says: the same for all drivers, except for the calibration.
 #[derive(Debug, Clone)]
@@ -147,6 +147,12 @@ pub fn generated(
     let run = run_digits(number / CASES_MAX);
     give_ids(&mut case, run, number % CASES_MAX);
     Ok(case)
+}
+
+/// The number of the project that a job belongs to: that of its case. On a runner without directories of each job's own, jobs of
+/// one project share the project directory, and cases that run side by side are not to meet there.
+pub fn project_number(job: &CaseJob) -> u32 {
+    job.concurrent_id / JOBS_IN_CASE
 }
 
 /// The case with job ids that no run of it had before, for its `again`-th repetition, from 1: what the run before has left

@@ -1,7 +1,7 @@
 //! Running the suite on a driver: calibrate, run the cases on several threads, judge.
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +74,11 @@ pub(super) struct Run<'run> {
     repetitions: AtomicU64,
 }
 
+/// The check that finds that jobs get into each other's way.
+const JOBS_MEET: &str = "isolation/jobs-do-not-disturb";
+/// So many cases in which a check finds something without company are enough to believe it the others.
+const CONFIRMATIONS: u32 = 2;
+
 /// What a case that is run shares the machine with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Company {
@@ -117,6 +122,7 @@ pub(super) fn run(
     }
     let mut results = run.all(cases, progress);
     run.again_alone(&mut results, progress);
+    run.again_apart(&mut results, progress);
     run.follow_suspicions(&mut results, progress);
     run.settle_lists(&mut results, progress);
     remarks.extend(run.list_failure());
@@ -403,6 +409,44 @@ impl<'run> Run<'run> {
                 return;
             }
             results[index] = again;
+        }
+    }
+
+    /// Cases that ran beside others and may have been spoilt by them are run once more, alone. A driver may have room for a few
+    /// jobs only and rightly refuse the rest; and one whose jobs get into each other's way, which has cases of its own, is
+    /// not to be blamed for all that comes of it in the others. A check that has found the same in some of them alone needs
+    /// no more of them.
+    fn again_apart(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
+        let interrupted = || self.options.interruption.signal().is_some();
+        let meeting = results
+            .iter()
+            .any(|result| result.found().contains(&JOBS_MEET));
+        let spoilt = |result: &CaseRun| result.is_refused() || (meeting && result.is_lone());
+        let mut spoilt: Vec<usize> = (0..results.len())
+            .filter(|index| spoilt(&results[*index]) && !results[*index].found().is_empty())
+            .collect();
+        if spoilt.is_empty() || self.at_once() == 1 || interrupted() {
+            return;
+        }
+        progress.note(&format!(
+            "{} cases may have been spoilt by others beside them; running them once more, alone",
+            spoilt.len()
+        ));
+        // Several jobs of one case may be too many by themselves.
+        spoilt.sort_by_key(|index| results[*index].case.jobs.len());
+        let mut confirmed: BTreeMap<&'static str, u32> = BTreeMap::new();
+        for index in spoilt {
+            let known = |id: &&'static str| confirmed.get(id) >= Some(&CONFIRMATIONS);
+            if results[index].found().iter().all(known) {
+                continue;
+            }
+            if interrupted() {
+                return;
+            }
+            results[index] = self.timed(self.repeated(&results[index].case));
+            for id in results[index].found() {
+                *confirmed.entry(id).or_default() += 1;
+            }
         }
     }
 

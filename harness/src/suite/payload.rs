@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::case::{CaseJob, JobShape, Sequence};
+use crate::plan::project_number;
 
 /// Failure reasons that the emulated instance knows: those of a current GitLab.
 const FAILURE_REASONS: [&str; 7] = [
@@ -15,8 +16,10 @@ const FAILURE_REASONS: [&str; 7] = [
     "runner_configuration_error",
 ];
 
-const PROJECT_ID: u64 = 42;
-const PROJECT_PATH: &str = "driver-conformance/orchard";
+/// Id of the first project; the others follow.
+const PROJECT_ID: u32 = 42;
+/// The group of all projects.
+const GROUP: &str = "driver-conformance";
 /// The GitLab instance of the emulated runner.
 pub(super) const SERVER: &str = "https://gitlab.example.com";
 const COMMIT: &str = "1ecfd275763eff1d6b4844ea3168962458c9f27a";
@@ -26,6 +29,25 @@ pub(super) fn job_token(job_id: u64) -> String {
     format!("glcbt-64_conformance{job_id}")
 }
 
+/// The project of a job; each case has its own.
+struct Project {
+    id: u32,
+    name: String,
+    path: String,
+}
+
+impl Project {
+    fn of(job: &CaseJob) -> Self {
+        let number = project_number(job);
+        let name = format!("orchard-{number}");
+        Self {
+            id: PROJECT_ID + number,
+            path: format!("{GROUP}/{name}"),
+            name,
+        }
+    }
+}
+
 /// The payload of one job of a case.
 pub(super) fn payload(job: &CaseJob) -> Value {
     let shape = match &job.sequence {
@@ -33,8 +55,9 @@ pub(super) fn payload(job: &CaseJob) -> Value {
         Sequence::Calls(_) => every_stage(),
     };
     let token = job_token(job.job_id);
-    let repository =
-        format!("https://gitlab-ci-token:{token}@gitlab.example.com/{PROJECT_PATH}.git");
+    let project = Project::of(job);
+    let path = &project.path;
+    let repository = format!("https://gitlab-ci-token:{token}@gitlab.example.com/{path}.git");
     let services: Vec<Value> = job
         .services
         .iter()
@@ -46,7 +69,7 @@ pub(super) fn payload(job: &CaseJob) -> Value {
         "allow_git_fetch": true,
         "job_info": {
             "id": job.job_id, "name": "conformance", "stage": "test",
-            "project_id": PROJECT_ID, "project_name": "orchard", "project_full_path": PROJECT_PATH,
+            "project_id": project.id, "project_name": project.name, "project_full_path": path,
             "pipeline_id": 77,
         },
         "git_info": {
@@ -56,7 +79,7 @@ pub(super) fn payload(job: &CaseJob) -> Value {
             "repo_object_format": "sha1",
         },
         "runner_info": { "timeout": job.job_timeout.as_secs() },
-        "variables": variables(job, &shape, &repository),
+        "variables": variables(job, &shape, &project, &repository),
         "steps": steps(&shape),
         "image": job.image.as_ref().map(|name| json!({ "name": name })),
         "services": services,
@@ -106,17 +129,17 @@ fn steps(shape: &JobShape) -> Vec<Value> {
     steps
 }
 
-fn variables(job: &CaseJob, shape: &JobShape, repository: &str) -> Vec<Value> {
+fn variables(job: &CaseJob, shape: &JobShape, project: &Project, repository: &str) -> Vec<Value> {
     let id = job.job_id.to_string();
-    let project = PROJECT_ID.to_string();
+    let project_id = project.id.to_string();
     let token = job_token(job.job_id);
-    let job_url = format!("{SERVER}/{PROJECT_PATH}/-/jobs/{id}");
+    let project_url = format!("{SERVER}/{}", project.path);
+    let job_url = format!("{project_url}/-/jobs/{id}");
+    let pipeline_url = format!("{project_url}/-/pipelines/77");
+    let path_slug = project.path.replace('/', "-");
     let usual: [(&str, &str); 30] = [
         ("CI_PIPELINE_ID", "77"),
-        (
-            "CI_PIPELINE_URL",
-            "https://gitlab.example.com/driver-conformance/orchard/-/pipelines/77",
-        ),
+        ("CI_PIPELINE_URL", &pipeline_url),
         ("CI_JOB_ID", &id),
         ("CI_JOB_URL", &job_url),
         ("CI_JOB_TOKEN", &token),
@@ -128,16 +151,13 @@ fn variables(job: &CaseJob, shape: &JobShape, repository: &str) -> Vec<Value> {
         ("GITLAB_USER_ID", "5"),
         ("CI_SERVER_URL", SERVER),
         ("CI_SERVER_HOST", "gitlab.example.com"),
-        ("CI_PROJECT_ID", &project),
-        ("CI_PROJECT_NAME", "orchard"),
-        ("CI_PROJECT_TITLE", "orchard"),
-        ("CI_PROJECT_PATH", PROJECT_PATH),
-        ("CI_PROJECT_PATH_SLUG", "driver-conformance-orchard"),
-        ("CI_PROJECT_NAMESPACE", "driver-conformance"),
-        (
-            "CI_PROJECT_URL",
-            "https://gitlab.example.com/driver-conformance/orchard",
-        ),
+        ("CI_PROJECT_ID", &project_id),
+        ("CI_PROJECT_NAME", &project.name),
+        ("CI_PROJECT_TITLE", &project.name),
+        ("CI_PROJECT_PATH", &project.path),
+        ("CI_PROJECT_PATH_SLUG", &path_slug),
+        ("CI_PROJECT_NAMESPACE", GROUP),
+        ("CI_PROJECT_URL", &project_url),
         ("CI_COMMIT_SHA", COMMIT),
         ("CI_COMMIT_SHORT_SHA", "1ecfd275"),
         ("CI_COMMIT_REF_NAME", "main"),

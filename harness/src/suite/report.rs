@@ -11,6 +11,7 @@ use driver_conformance_reports::model::{
 
 use driver_conformance_scenarios::contract::{self, ClauseId};
 
+use crate::checks::evidence::{calls, exit_code, overlapping, undisturbed};
 use crate::checks::{self, Check, verdict};
 use crate::contract::outcome::Outcome;
 use crate::contract::stage::Program;
@@ -55,6 +56,7 @@ pub struct CaseRun {
     reached: bool,
     /// Where in the report it comes, before its name counts; the first one that shows a defect is its example.
     pub(super) position: usize,
+    refused: bool,
     /// It left something that is tied to nobody, and its jobs may each have made it.
     pub(super) suspicious: bool,
     /// What it left in the lists of a backend, with what is needed to judge it when the run is over.
@@ -116,6 +118,7 @@ impl CaseRun {
                 !trace.stimuli.is_empty() || case.jobs.iter().all(|job| job.stimuli.is_empty())
             }),
             position: 0,
+            refused: trace.is_some_and(|trace| refused(&case, trace)),
             case,
             cut_short: matches!(result, verdict::CaseResult::CutShort(..)),
         }
@@ -231,6 +234,26 @@ impl CaseRun {
         statuses.max() == Some(verdict::Status::Inconclusive)
     }
 
+    /// Whether a prepare that nothing was done to gave up with a system failure: perhaps because the
+    /// driver has room for a few jobs only, and other cases had them.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused
+    }
+
+    /// The checks that found something.
+    pub(super) fn found(&self) -> Vec<&'static str> {
+        let findings = self.judged.findings.iter();
+        let mut found: Vec<&'static str> = findings.map(|finding| finding.check.id).collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// No two jobs of the case are alive at the same time.
+    pub(super) fn is_lone(&self) -> bool {
+        !overlapping(&self.case)
+    }
+
     /// Whether it was ended at a call that is known to hang.
     pub fn was_cut_short(&self) -> bool {
         self.cut_short
@@ -263,6 +286,15 @@ impl CaseRun {
             }
         }
     }
+}
+
+/// A prepare that nothing was done to ended with a system failure.
+fn refused(case: &Case, trace: &Trace) -> bool {
+    calls(trace).any(|(index, call)| {
+        let job = case.jobs.get(call.job);
+        let code = job.map(|job| i32::from(job.exit_codes.system_failure));
+        call.program == Program::Prepare && undisturbed(trace, index) && exit_code(call) == code
+    })
 }
 
 /// Makes the report of a run. `started` and `duration` are those of the whole run; `runs` may be in any order; `remarks`

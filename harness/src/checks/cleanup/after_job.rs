@@ -23,7 +23,7 @@
 //!
 //! # Clause
 //!
-//! Should: F3, F6, E4, H6, H16.
+//! Must: F3, F6, E4, H6, H16.
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{

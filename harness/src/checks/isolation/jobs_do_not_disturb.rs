@@ -80,7 +80,7 @@ fn foreign_output(trace: &Trace) -> Vec<Deviation> {
         .collect()
 }
 
-/// Calls that do not work while another job is alive. All scripts of these cases succeed.
+/// Calls that do not work while another job is alive. The scripts of these cases succeed, or go on until the job is ended.
 fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
     let scripts = undisturbed_scripts(trace);
     let own_environment = calls(trace).any(|(_, call)| call.program == Program::Prepare)
@@ -89,7 +89,7 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
             .all(|(_, call)| chooses_directory(call))
         && configs(trace).len() >= case.jobs.len();
     calls(trace)
-        .filter(|(index, _)| undisturbed(trace, *index))
+        .filter(|(index, call)| undisturbed(trace, *index) && !after_the_end(trace, call))
         .filter(|(index, _)| overlapping(case) || after_others(case, trace, *index))
         // Where prepare failed, or was ended from outside, no script can run: that is shown once.
         .filter(|(index, call)| call.program != Program::Run || prepared(trace, *index))
@@ -117,6 +117,12 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
         .collect()
 }
 
+/// Something was done to the job before this call: how a driver copes with that is another matter.
+fn after_the_end(trace: &Trace, call: &CallRecord) -> bool {
+    let mut applied = trace.stimuli.iter();
+    applied.any(|stimulus| stimulus.job == call.job && stimulus.at <= call.started)
+}
+
 /// The word that the script looks for was never left: its directory could not be written.
 fn never_remembered(trace: &Trace, run: &ScriptRun<'_>) -> bool {
     earlier(trace, run.index).any(|(_, call)| {
@@ -140,7 +146,10 @@ fn chooses_directory(call: &CallRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::testing::{SYSTEM_FAILURE, Scene, capture, exits};
+    use crate::checks::testing::{SYSTEM_FAILURE, Scene, capture, exits, hangs};
+    use crate::contract::exit::ExitStatus;
+    use crate::plan::case::{JobOrder, StimulusAction};
+    use crate::trace::AppliedStimulus;
 
     const ID: &str = "isolation/jobs-do-not-disturb";
 
@@ -175,6 +184,36 @@ mod tests {
             .run_of(1, "after_script", exits(0), 0)
             .printing("NONCE:start\nNONCE:forgotten\nNONCE:end\n")
             .expect(ID, 2);
+    }
+
+    #[test]
+    fn a_stage_that_a_call_of_another_job_ends_is_found() {
+        let killed = |call: &mut CallRecord| {
+            let at = call.leader_exit.expect("it has exited").0;
+            call.leader_exit = Some((at, ExitStatus::Signal(9)));
+        };
+        two_jobs(JobOrder::Beside)
+            .call_of(1, Program::Cleanup, 0)
+            .run_of(0, "build_script", hangs(), 0)
+            .but(killed)
+            .expect(ID, 1);
+    }
+
+    #[test]
+    fn what_comes_after_the_end_of_a_job_is_another_matter() {
+        let mut scene = two_jobs(JobOrder::Beside)
+            .call_of(1, Program::Cleanup, 0)
+            .run_of(0, "build_script", hangs(), SYSTEM_FAILURE)
+            .terminated()
+            .call(Program::Cleanup, SYSTEM_FAILURE);
+        let cleanup = scene.trace.calls.last().expect("a call").started;
+        scene.trace.stimuli.push(AppliedStimulus {
+            at: cleanup,
+            job: 0,
+            action: StimulusAction::Abort,
+            hit: None,
+        });
+        scene.expect_clean(ID);
     }
 
     #[test]

@@ -21,7 +21,7 @@
 //!
 //! # Clause
 //!
-//! Should: F6, E13, E3.
+//! Must: F6, E13, E3.
 
 use crate::checks::evidence::{calls, cleaned_up_after, events_of, killed_outright, names_number};
 use crate::checks::{Deviation, leftovers};
