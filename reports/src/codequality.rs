@@ -73,17 +73,18 @@ fn issue(report: &Report, finding: &Finding, nth: usize) -> Issue {
     }
 }
 
+/// One line of text: the widget shows no more.
 fn description(finding: &Finding) -> String {
-    let message = visible_line(&finding.message);
-    let place = place(finding);
+    let line = |text: &str| {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        visible_line(&words.join(" "))
+    };
+    let message = line(&finding.message);
+    let head = format!("{}: {}", place(finding), message.trim_end_matches('.'));
     match (finding.status, &finding.waiver) {
-        (Status::Waived, Some(waiver)) => {
-            format!("{place}: {message} Waived: {}", visible_line(waiver))
-        }
-        (Status::Inconclusive, _) => {
-            format!("{place}: {message} (not certain: the machine was too busy)")
-        }
-        _ => format!("{place}: {message} Fix: {}", visible_line(&finding.fix)),
+        (Status::Waived, Some(waiver)) => format!("{head}. Waived: {}", line(waiver)),
+        (Status::Inconclusive, _) => format!("{head}. Not certain: the machine was too busy."),
+        _ => format!("{head}. Fix: {}", line(&finding.fix)),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Only this module prints. Reports and lists go to standard output, progress and errors to standard error.
 
+mod ci;
 mod diagnose;
 mod driver_arguments;
 mod emulate;
@@ -77,6 +78,8 @@ enum Command {
     Waivers(waivers::Arguments),
     /// Show stored reports in any format, join those of shards, compare two
     Report(report::Arguments),
+    /// Print what puts the suite into a pipeline
+    Ci(Box<ci::Arguments>),
     /// Run the suite on drivers of which it is known what it must find
     SelfTest(self_test::Arguments),
     /// Hit a driver at every program that its calls start, and see whether it recovers
@@ -86,7 +89,7 @@ enum Command {
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 10] = [
+const SUBCOMMANDS: [&str; 11] = [
     "list",
     "show",
     "emulate",
@@ -94,6 +97,7 @@ const SUBCOMMANDS: [&str; 10] = [
     "diagnose",
     "waivers",
     "report",
+    "ci",
     "self-test",
     "faults",
     "janitor",
@@ -168,6 +172,7 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Diagnose(arguments)) => diagnose::execute(arguments, output),
         Some(Command::Waivers(arguments)) => waivers::execute(arguments, &suite, output),
         Some(Command::Report(arguments)) => report::execute(arguments, output),
+        Some(Command::Ci(arguments)) => ci::execute(arguments, output),
         Some(Command::SelfTest(arguments)) => self_test::execute(arguments, &suite, output),
         Some(Command::Faults(arguments)) => faults::execute(arguments, output),
         Some(Command::Janitor(arguments)) => janitor::execute(arguments, output),

@@ -18,6 +18,7 @@ use crate::leaks::lists::{ListCommand, preset};
 use crate::plan::select::{Globs, Selected, escaped, select};
 use crate::plan::shard::Shard;
 use crate::plan::waiver::{Names, Waivers};
+use crate::suite::report::PROFILE;
 use crate::suite::{
     CaseEntry, Evidence, Interruption, RunError, RunOptions, SEED_DEFAULT, Suite, utc_date,
 };
@@ -61,6 +62,10 @@ pub(super) struct Arguments {
     /// Let deviations from a SHOULD fail the run, too
     #[arg(long, help_heading = "Selection")]
     strict: bool,
+
+    /// Version of GitLab Runner to emulate
+    #[arg(long, value_name = "VERSION", default_value = PROFILE, value_parser = [PROFILE], help_heading = "Running")]
+    profile: String,
 
     /// Seed of everything drawn
     #[arg(long, value_name = "NUMBER", help_heading = "Running")]
@@ -152,6 +157,7 @@ impl SharedArguments {
             skip: Vec::new(),
             quick: false,
             exhaustive: false,
+            profile: PROFILE.to_owned(),
             shard: None,
             keep: None,
             strict: self.strict,
@@ -386,6 +392,9 @@ impl Arguments {
         }
         command.push_str(&shell_quoted(&driver.path.to_string_lossy()));
         command.push_str(&self.driver.typed());
+        if self.profile != PROFILE {
+            let _ = write!(command, " --profile {}", shell_quoted(&self.profile));
+        }
         if seed != SEED_DEFAULT {
             let _ = write!(command, " --seed {seed}");
         }
