@@ -33,6 +33,10 @@ pub struct DriverArguments {
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
 
+    /// Variable of the runner's process, which drivers inherit: a value, or that of this process; may be repeated
+    #[arg(long = "host-env", value_name = "NAME[=VALUE]", value_parser = host_variable)]
+    host_environment: Vec<(String, String)>,
+
     /// Shell the scripts are written for: bash or sh
     #[arg(long, value_name = "SHELL")]
     shell: Option<String>,
@@ -119,6 +123,18 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
+fn host_variable(text: &str) -> Result<(String, String), String> {
+    if text.contains('=') {
+        return variable(text);
+    }
+    match std::env::var(text) {
+        Ok(value) => Ok((text.to_owned(), value)),
+        Err(_) => Err(format!(
+            "there is no variable {text} here; write {text}=VALUE"
+        )),
+    }
+}
+
 impl DriverArguments {
     /// Finds the driver at a path and applies the flags.
     pub fn discover(&self, path: &Path) -> Result<Driver, ExpectedError> {
@@ -185,6 +201,7 @@ impl DriverArguments {
             image: self.image.clone(),
             services: (!self.services.is_empty()).then(|| self.services.clone()),
             variables: self.variables.clone(),
+            host_environment: self.host_environment.clone(),
             ..Overrides::default()
         };
         for (program, executable, args) in self.program_arguments() {

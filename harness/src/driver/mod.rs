@@ -84,6 +84,8 @@ pub struct Driver {
     pub global: GlobalConfig,
     /// What its jobs are given.
     pub job: JobSettings,
+    /// Variables that the process of the runner has beside those that every case gives it.
+    pub host_environment: Vec<(String, String)>,
     /// Defaults for flags that are not given.
     pub selection: SelectionDefaults,
     /// Exceptions from checks.
@@ -164,6 +166,7 @@ pub fn discover(path: &Path, runner: Option<&str>, flags: &Overrides) -> Result<
         },
         global: GlobalConfig::default(),
         job: JobSettings::default(),
+        host_environment: Vec::new(),
         selection: SelectionDefaults::default(),
         waivers: Vec::new(),
         provide_directories: kind != DriverKind::ConfigToml,

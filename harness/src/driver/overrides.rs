@@ -23,6 +23,8 @@ pub struct Overrides {
     pub cache_dir: Option<String>,
     /// `environment`: added after what is there.
     pub environment: Vec<String>,
+    /// Variables of the process of the runner, added; a later one of the same name wins.
+    pub host_environment: Vec<(String, String)>,
     /// Backend in the place of the driver's own.
     pub backend: Option<BackendChoice>,
     /// Image of the jobs.
@@ -64,6 +66,7 @@ impl Overrides {
         self.apply_programs(driver, base);
         self.apply_runner(&mut driver.config);
         self.apply_job(&mut driver.job);
+        add_named(&mut driver.host_environment, &self.host_environment);
         if self.backend.is_some() {
             driver.backend.clone_from(&self.backend);
         }
@@ -119,10 +122,15 @@ impl Overrides {
         if let Some(services) = &self.services {
             job.services.clone_from(services);
         }
-        for (name, value) in &self.variables {
-            job.variables.retain(|(known, _)| known != name);
-            job.variables.push((name.clone(), value.clone()));
-        }
+        add_named(&mut job.variables, &self.variables);
+    }
+}
+
+/// Adds variables; one of the same name is replaced.
+fn add_named(variables: &mut Vec<(String, String)>, new: &[(String, String)]) {
+    for (name, value) in new {
+        variables.retain(|(known, _)| known != name);
+        variables.push((name.clone(), value.clone()));
     }
 }
 

@@ -84,6 +84,19 @@ pub(super) fn read(directory: &Path) -> Result<Option<Settings>, Problem> {
         overrides.variables = job.string_entries("variables")?;
         job.deny_unknown_keys()?;
     }
+    if let Some(mut host) = root.section("host")? {
+        let inherited = host.strings("inherit")?.unwrap_or_default();
+        let inherited = inherited.into_iter().filter_map(|name| {
+            let value = std::env::var(&name).ok()?;
+            Some((name, value))
+        });
+        let overrides = &mut settings.overrides;
+        overrides.host_environment = inherited.collect();
+        overrides
+            .host_environment
+            .extend(host.string_entries("environment")?);
+        host.deny_unknown_keys()?;
+    }
     if let Some(mut selection) = root.section("selection")? {
         settings.selection = read_selection(&mut selection)?;
         selection.deny_unknown_keys()?;

@@ -31,7 +31,10 @@ impl PrivateDirectory {
                 .prefix(DIRECTORY_PREFIX)
                 .rand_bytes(DIRECTORY_RANDOM)
                 .tempdir_in(parent)?;
-            let lock = File::open(directory.path())?;
+            let lock = match File::open(directory.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                opened => opened?,
+            };
             flock(&lock, FlockOperation::LockExclusive)?;
             // A janitor may have found it in the moment before it was locked.
             if lock.metadata()?.nlink() > 0 && directory.path().exists() {

@@ -32,6 +32,8 @@ pub(super) struct CaseContext<'run> {
     pub provide_directories: bool,
     /// PATH of the emulated runner.
     pub runner_path: &'run str,
+    /// What its process has in its environment beside what every case gives it.
+    pub host_environment: &'run [(String, String)],
     /// Wall clock, microseconds since the Unix epoch.
     pub now_unix_us: u64,
 }
@@ -159,7 +161,8 @@ fn host_environment(
     context: &CaseContext<'_>,
     directories: &CaseDirectories,
 ) -> Vec<(String, String)> {
-    let mut environment = vec![("PATH".to_owned(), context.runner_path.to_owned())];
+    let mut environment = context.host_environment.to_vec();
+    environment.push(("PATH".to_owned(), context.runner_path.to_owned()));
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let home = match job.host_environment {
         HostEnvironment::Minimal => return environment,
@@ -278,6 +281,7 @@ mod tests {
         let context = CaseContext {
             seed: 1,
             provide_directories: true,
+            host_environment: &[],
             runner_path: "/bin",
             now_unix_us: 0,
         };

@@ -521,6 +521,7 @@ impl<'run> Run<'run> {
             seed: self.options.seed,
             provide_directories: self.driver.provide_directories,
             runner_path: &runner_path,
+            host_environment: &self.driver.host_environment,
             now_unix_us: unix_us(),
         };
         let jobs = job_runs(case, &context, &directories)?;
