@@ -154,8 +154,13 @@ fn each(
 
 /// What a verb prints when it has succeeded with one object.
 fn done(scene: &Scene<'_>, fields: &Fields) -> Answer {
+    let output = if scene.parameters.has("quiet") {
+        scene.verb.quiet.as_deref().unwrap_or_default()
+    } else {
+        &scene.verb.output
+    };
     Answer {
-        output: fill(&scene.verb.output, fields).into_bytes(),
+        output: fill(output, fields).into_bytes(),
         errors: fill(&scene.verb.error_output, fields).into_bytes(),
         ..Answer::default()
     }
