@@ -195,8 +195,10 @@ pub(super) fn run_main(
         state.end_box(scene.case, &object.id, KILLED);
     }
     drop(state);
-    // If nobody is there any more, the program goes on.
-    drop_output(outputs)?;
+    // If nobody is there any more, the program goes on. Else the output is the tool's alone, which may still be copying.
+    if code.is_none() {
+        drop_output(outputs)?;
+    }
     Ok(Answer {
         code: code.unwrap_or(KILLED),
         ..Answer::default()
