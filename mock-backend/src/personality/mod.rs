@@ -225,7 +225,12 @@ impl Personality {
         words: &[String],
     ) -> Result<(&Verb, Parameters), Misunderstood> {
         let mut parameters = Parameters::default();
-        let words = if self.verbs.iter().any(|verb| verb.is_whole(program)) {
+        // A program without verbs has options of its own, and a verb may look like an option: `--version`.
+        let begins = |verb: &Verb| {
+            verb.is_whole(program)
+                || (verb.is_of(program) && verb.length_in(words).is_some_and(|length| length > 0))
+        };
+        let words = if self.verbs.iter().any(begins) {
             words
         } else {
             arguments::before_verb(&self.options, words, &mut parameters)?
@@ -360,6 +365,10 @@ mod tests {
             .understand("podman", &words("--log-level error network rm x"))
             .expect("known");
         assert_eq!(verb.name(), "network rm");
+        let (verb, _) = podman
+            .understand("podman", &words("--version"))
+            .expect("known");
+        assert_eq!(verb.name(), "--version");
         let unknown = podman.understand("podman", &words("teleport x"));
         assert_eq!(
             unknown.err(),
