@@ -19,6 +19,7 @@ pub(in crate::suite) fn driver() -> Driver {
         config: RunnerConfig::default(),
         global: GlobalConfig::default(),
         job: JobSettings::default(),
+        host_environment: Vec::new(),
         selection: SelectionDefaults::default(),
         waivers: Vec::new(),
         provide_directories: true,
