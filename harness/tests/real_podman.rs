@@ -73,9 +73,9 @@ impl Podman {
 
     fn storage(&self) -> String {
         format!(
-            "[storage]\ndriver = \"vfs\"\nrunroot = {:?}\ngraphroot = {:?}\n",
-            self.path("run"),
-            self.path("graph")
+            "[storage]\ndriver = \"vfs\"\nrunroot = \"{}\"\ngraphroot = \"{}\"\n",
+            self.path("run").display(),
+            self.path("graph").display()
         )
     }
 

@@ -17,6 +17,7 @@ pub(super) struct Arguments {
 }
 
 /// Sweeps, and tells what was there.
+#[expect(clippy::unnecessary_wraps, reason = "all subcommands have this form")]
 pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, ExpectedError> {
     let found = sweep(arguments.dry_run);
     let verb = if arguments.dry_run {

@@ -36,6 +36,10 @@ pub const PROFILE: &str = "19.4";
 
 /// One case that was run, or was to be, and was judged: its trace is not kept.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and any of them may come with any other"
+)]
 pub struct CaseRun {
     /// The case.
     pub case: Case,

@@ -25,7 +25,7 @@ fn elements(page: &str) -> Vec<(String, String)> {
         let inside = &tag[..end];
         rest = &tag[end + 1..];
         if let Some(name) = inside.strip_prefix('/') {
-            assert_eq!(open.pop().as_deref(), Some(name), "before {:.80}", rest);
+            assert_eq!(open.pop().as_deref(), Some(name), "before {rest:.80}");
             continue;
         }
         let (name, attributes) = inside.split_once([' ', '\n']).unwrap_or((inside, ""));
