@@ -17,10 +17,12 @@ fn main() {
     }
     let animals = toml_files(&root.join("zoo"));
     let symptoms = toml_files(&root.join("symptoms"));
+    let pages = toml_files(&root.join("pages"));
     let target = PathBuf::from(env::var_os("OUT_DIR").expect("set by cargo"));
     for (name, text) in [
         ("files.rs", source_files(&root, &files)),
         ("symptom_files.rs", source_files(&root, &symptoms)),
+        ("page_files.rs", source_files(&root, &pages)),
         ("zoo_files.rs", source_files(&root, &animals)),
         ("driver_files.rs", driver_files(&root.join("drivers"))),
         ("clause_id.rs", clause_id(&root)),

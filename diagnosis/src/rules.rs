@@ -196,6 +196,12 @@ impl Rule {
             there.append(&mut evidence);
             evidence = there;
         }
+        if self.symptom.fallback && failure.place.certain {
+            // The last words of the call are what a reader looks for.
+            let mut outputs = scene.story.outputs.iter();
+            let last = outputs.rfind(|remark| same_call(&remark.place, &failure.place));
+            evidence.extend(last.map(|remark| remark.evidence.clone()));
+        }
         if let Some(warning) = self.warning {
             let lines = scene.warnings.get(&warning)?;
             evidence.splice(0..0, lines.iter().map(|(_, line)| (*line).clone()));

@@ -2,6 +2,7 @@
 //!
 //! Start with `docs/architecture.md`: one line per module, then the decisions.
 
+pub mod advice;
 mod bytes;
 pub mod checks;
 pub mod cli;

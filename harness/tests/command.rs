@@ -84,7 +84,18 @@ fn help_tells_everything() {
     let output = run(&["--help"]);
     expect_code(&output, 0);
     insta::assert_snapshot!("help", stdout(&output));
-    for subcommand in ["list", "show", "emulate", "job", "diagnose"] {
+    for subcommand in [
+        "list",
+        "show",
+        "emulate",
+        "job",
+        "diagnose",
+        "explain",
+        "table",
+        "checklist",
+        "lint",
+        "init",
+    ] {
         let output = run(&[subcommand, "--help"]);
         expect_code(&output, 0);
         insta::assert_snapshot!(format!("help-{subcommand}"), stdout(&output));

@@ -11,6 +11,7 @@
 pub mod contract;
 pub mod error;
 pub mod model;
+pub mod page;
 mod substitute;
 pub mod symptom;
 pub mod zoo;

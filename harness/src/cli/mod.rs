@@ -2,14 +2,19 @@
 //!
 //! Only this module prints. Reports and lists go to standard output, progress and errors to standard error.
 
+mod advise;
+mod checklist;
 mod ci;
 mod diagnose;
 mod driver_arguments;
 mod emulate;
 mod error;
+mod explain;
 mod faults;
+mod init;
 mod janitor;
 mod job;
+mod lint;
 mod list;
 mod output;
 mod progress;
@@ -19,6 +24,7 @@ mod run;
 mod self_test;
 mod show;
 mod signals;
+mod table;
 mod waivers;
 
 use std::ffi::OsString;
@@ -74,6 +80,18 @@ enum Command {
     Job(Box<job::Arguments>),
     /// Say from the logs of a job what went wrong, and whether the driver is to blame
     Diagnose(diagnose::Arguments),
+    /// Explain calls, stages, exit codes, signals, variables, checks and clauses
+    Explain(explain::Arguments),
+    /// The table from symptoms to causes
+    Table(table::Arguments),
+    /// The checklist of a cleanup that may be called at any time
+    Checklist(checklist::Arguments),
+    /// Look at a runner's config.toml and at the shell scripts of a driver, without running them
+    Lint(lint::Arguments),
+    /// Advice that is reckoned from measurements
+    Advise(Box<advise::Arguments>),
+    /// Write a new driver that passes the suite
+    Init(init::Arguments),
     /// Exceptions for a driver that does not conform yet
     Waivers(waivers::Arguments),
     /// Show stored reports in any format, join those of shards, compare two
@@ -89,12 +107,18 @@ enum Command {
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 11] = [
+const SUBCOMMANDS: [&str; 17] = [
     "list",
     "show",
     "emulate",
     "job",
     "diagnose",
+    "explain",
+    "table",
+    "checklist",
+    "lint",
+    "advise",
+    "init",
     "waivers",
     "report",
     "ci",
@@ -170,6 +194,12 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Emulate(arguments)) => emulate::execute(arguments, output),
         Some(Command::Job(arguments)) => job::execute(arguments, output),
         Some(Command::Diagnose(arguments)) => diagnose::execute(arguments, output),
+        Some(Command::Explain(arguments)) => explain::execute(arguments, &suite, output),
+        Some(Command::Table(arguments)) => table::execute(arguments, output),
+        Some(Command::Checklist(arguments)) => checklist::execute(arguments, output),
+        Some(Command::Lint(arguments)) => lint::execute(arguments, output),
+        Some(Command::Advise(arguments)) => advise::execute(arguments, &suite, output),
+        Some(Command::Init(arguments)) => init::execute(arguments, output),
         Some(Command::Waivers(arguments)) => waivers::execute(arguments, &suite, output),
         Some(Command::Report(arguments)) => report::execute(arguments, output),
         Some(Command::Ci(arguments)) => ci::execute(arguments, output),

@@ -31,10 +31,18 @@ pub(super) fn execute(
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
     let name = &arguments.name;
+    let Some(text) = page(name, suite)? else {
+        return Err(nothing_named(name, suite, &[])?);
+    };
+    output.text(&text);
+    Ok(0)
+}
+
+/// What there is to know of a case, a check or a clause; nothing if there is none of this name.
+pub(super) fn page(name: &str, suite: &dyn Suite) -> Result<Option<String>, ExpectedError> {
     let cases = suite.cases()?;
-    let checks = suite.checks();
     let case = cases.iter().find(|case| case.name == *name);
-    let check = checks.iter().find(|check| check.id == name);
+    let check = suite.checks().iter().find(|check| check.id == name);
     let mut text = String::new();
     if let Some(case) = case {
         let _ = writeln!(text, "case {}", case.name);
@@ -51,16 +59,23 @@ pub(super) fn execute(
     if let Some(clause) = ClauseId::from_name(name) {
         describe_clause(&mut text, clause.clause());
     }
-    if text.is_empty() {
-        let names: Vec<&str> = cases
-            .iter()
-            .map(|case| case.name.as_str())
-            .chain(checks.iter().map(|check| check.id))
-            .collect();
-        return Err(ExpectedError::Usage(unknown(name, &names)));
-    }
-    output.text(&text);
-    Ok(0)
+    Ok((!text.is_empty()).then_some(text))
+}
+
+/// Why a name means nothing; `more` are names that the command knows besides.
+pub(super) fn nothing_named(
+    name: &str,
+    suite: &dyn Suite,
+    more: &[&str],
+) -> Result<ExpectedError, ExpectedError> {
+    let cases = suite.cases()?;
+    let names: Vec<&str> = cases
+        .iter()
+        .map(|case| case.name.as_str())
+        .chain(suite.checks().iter().map(|check| check.id))
+        .chain(more.iter().copied())
+        .collect();
+    Ok(ExpectedError::Usage(unknown(name, &names)))
 }
 
 fn unknown(name: &str, names: &[&str]) -> Problem {

@@ -21,7 +21,7 @@ use super::token;
 use super::variables::{TEMP_PROJECT_DIR, Variable, Variables};
 
 /// Job timeout if the payload has none (K).
-const JOB_TIMEOUT_DEFAULT_SECONDS: i64 = 7200;
+pub const JOB_TIMEOUT_DEFAULT_SECONDS: i64 = 7200;
 /// Time for `after_script` if the job does not set it (E11).
 const AFTER_SCRIPT_TIMEOUT_DEFAULT: Duration = Duration::from_mins(5);
 

@@ -11,7 +11,7 @@ mod tokens;
 mod urls;
 
 use super::moment::Moment;
-pub use limit::LimitedLog;
+pub use limit::{LIMIT_BYTES_DEFAULT, LimitedLog};
 pub use timestamps::LineKind;
 pub use tokens::DEFAULT_PREFIXES;
 

@@ -11,7 +11,7 @@ pub const UPDATE_INTERVAL_DEFAULT: Duration = Duration::from_secs(3);
 /// Longest interval GitLab may ask for (K).
 const UPDATE_INTERVAL_MAX: Duration = Duration::from_mins(15);
 /// A silent job is touched when nothing was sent for longer than this (K).
-const SILENCE_MAX: Duration = Duration::from_secs(30);
+pub const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// Tries of the final update (K).
 const FINAL_UPDATE_TRIES: u32 = 10;
 /// First pause between them; doubles up to an hour (K).

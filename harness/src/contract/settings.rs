@@ -199,7 +199,8 @@ const ATTEMPT_VARIABLES: [&str; 5] = [
 /// In the order in which the runner complains about them.
 const CLAMP_ORDER: [usize; 5] = [3, 0, 1, 2, 4];
 
-const ATTEMPTS_MAX: u32 = 10;
+/// Most attempts at a stage that a job may ask for (E6).
+pub const ATTEMPTS_MAX: u32 = 10;
 
 /// Reads variables and collects what is wrong with them.
 struct Reader<'a> {

@@ -33,8 +33,10 @@ use attempt::Attempt;
 use calls::Call;
 pub use calls::classify;
 use run_phase::RunPhase;
+pub use run_phase::{AFTER_SCRIPT_TIMEOUT, BACKOFF};
 pub use sequence::{CallSequence, SequenceCall};
 use supervisor::Supervisor;
+pub use supervisor::{PREPARE_ATTEMPTS, PREPARE_RETRY_PAUSE};
 
 /// How long the runner waits for the run phase to end after an abort, a job timeout or a signal (K, H6).
 pub const RUN_PHASE_WAIT: Duration = Duration::from_mins(5);

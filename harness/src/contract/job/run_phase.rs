@@ -11,9 +11,9 @@ use super::super::stage::{Program, Stage};
 use super::{Job, facts};
 
 /// Longest `after_script` unless the job says otherwise (E11).
-const AFTER_SCRIPT_TIMEOUT: Duration = Duration::from_mins(5);
+pub const AFTER_SCRIPT_TIMEOUT: Duration = Duration::from_mins(5);
 /// Pauses between stage attempts with `FF_USE_EXPONENTIAL_BACKOFF_STAGE_RETRY`: first and longest (K).
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(5));
+pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(5));
 /// The same without the flag (K).
 const BACKOFF_WITHOUT_FLAG: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(5));
 

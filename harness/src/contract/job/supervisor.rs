@@ -17,9 +17,9 @@ use super::run_phase::RunPhase;
 use super::{Attempt, Job, facts, logging};
 
 /// Prepare attempts in all (K).
-const PREPARE_ATTEMPTS: u32 = 3;
+pub const PREPARE_ATTEMPTS: u32 = 3;
 /// Pause after each failed attempt, also the last (K, D3).
-const PREPARE_RETRY_PAUSE: Duration = Duration::from_secs(3);
+pub const PREPARE_RETRY_PAUSE: Duration = Duration::from_secs(3);
 
 type JobResult = Result<(), JobError>;
 

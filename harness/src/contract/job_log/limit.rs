@@ -3,7 +3,7 @@
 use super::ansi;
 
 /// Default limit, bytes (contract K).
-const LIMIT_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
+pub const LIMIT_BYTES_DEFAULT: u64 = 4 * 1024 * 1024;
 
 /// Cuts a job log at its limit and keeps count.
 #[derive(Debug, Clone)]

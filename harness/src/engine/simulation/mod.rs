@@ -10,6 +10,8 @@ mod process;
 pub mod record;
 mod world;
 
+pub use world::ENTRY_BYTES_MAX;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! The simulated world: a queue of occurrences, and everybody who causes or sees them.
 
 mod drivers;
+pub use drivers::ENTRY_BYTES_MAX;
 mod jobs;
 mod updates;
 

@@ -16,7 +16,7 @@ use super::super::{CallPoint, CallSelector, ProgramFile};
 use super::{DRIVER_START, Occurrence, World};
 
 /// The kernel's limit on one environment entry with its terminator (contract K).
-const ENTRY_BYTES_MAX: usize = 131_072;
+pub const ENTRY_BYTES_MAX: usize = 131_072;
 /// The kernel's limit on all arguments and environment entries: a quarter of the usual 8 MiB stack.
 const ALL_ENTRIES_BYTES_MAX: usize = 2 * 1024 * 1024;
 

@@ -1,0 +1,295 @@
+//! Reading `config.toml` with places. Values of the wrong type are problems, not errors: the rest is looked at all the same.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::{LintProblem, Severity};
+
+/// Rule of a file that is no TOML.
+pub(super) const SYNTAX: &str = "syntax";
+/// Rule of a value that has another type than the runner expects.
+pub(super) const WRONG_TYPE: &str = "wrong-type";
+
+/// A value with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is.
+    pub span: Range<usize>,
+    /// Where its key is.
+    pub key: Range<usize>,
+}
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// The text, for edits of whole lines.
+    pub text: String,
+    /// `concurrent`
+    pub concurrent: Option<Placed<i64>>,
+    /// `shutdown_timeout`
+    pub shutdown_timeout: Option<Placed<i64>>,
+    /// Runners with the Custom executor.
+    pub runners: Vec<Runner>,
+    /// Values of the wrong type.
+    pub type_problems: Vec<LintProblem>,
+}
+
+/// One `[[runners]]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Runner {
+    /// Its first line.
+    pub header: Range<usize>,
+    /// `name`
+    pub name: String,
+    /// `shell`
+    pub shell: Option<Placed<String>>,
+    /// `builds_dir`
+    pub builds_dir: Option<Placed<String>>,
+    /// `cache_dir`
+    pub cache_dir: Option<Placed<String>>,
+    /// `output_limit`, KiB
+    pub output_limit: Option<Placed<i64>>,
+    /// `[runners.custom]`
+    pub custom: Option<Custom>,
+}
+
+/// `[runners.custom]`
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Custom {
+    /// Its first line.
+    pub header: Range<usize>,
+    /// The programs that are named, by key.
+    pub programs: Vec<(&'static str, Placed<String>)>,
+    /// The timeouts that are set, by key.
+    pub timeouts: Vec<(&'static str, Placed<i64>)>,
+    /// Keys that the runner does not know, with the place of the key.
+    pub unknown: Vec<(String, Range<usize>)>,
+}
+
+impl Custom {
+    /// A program.
+    pub fn program(&self, key: &str) -> Option<&Placed<String>> {
+        let mut named = self.programs.iter().filter(|(name, _)| *name == key);
+        named.next().map(|(_, placed)| placed)
+    }
+
+    /// A timeout as the runner takes it: nothing if it is not set, or not positive.
+    pub fn timeout(&self, key: &str) -> Option<&Placed<i64>> {
+        let mut set = self.timeouts.iter().filter(|(name, _)| *name == key);
+        set.next()
+            .map(|(_, placed)| placed)
+            .filter(|placed| placed.value > 0)
+    }
+}
+
+/// Keys of `[runners.custom]` that name programs.
+pub(super) const PROGRAMS: [&str; 4] = ["config_exec", "prepare_exec", "run_exec", "cleanup_exec"];
+/// Keys of lists of arguments.
+pub(super) const ARGUMENTS: [&str; 4] = ["config_args", "prepare_args", "run_args", "cleanup_args"];
+/// Keys of times, in seconds.
+pub(super) const TIMEOUTS: [&str; 5] = [
+    "config_exec_timeout",
+    "prepare_exec_timeout",
+    "cleanup_exec_timeout",
+    "graceful_kill_timeout",
+    "force_kill_timeout",
+];
+
+type Table<'text> = DeTable<'text>;
+
+struct Reader {
+    problems: Vec<LintProblem>,
+}
+
+impl Config {
+    /// Reads a file.
+    pub(super) fn parse(text: &str) -> Result<Self, Box<LintProblem>> {
+        let document = DeTable::parse(text).map_err(|error| {
+            Box::new(LintProblem {
+                rule: SYNTAX,
+                severity: Severity::Error,
+                message: "this is not TOML".to_owned(),
+                label: error.message().to_owned(),
+                help: "correct the marked place; strings need quotes, lists need brackets"
+                    .to_owned(),
+                span: error.span().unwrap_or(0..0),
+                edit: None,
+                clauses: &["A1"],
+            })
+        })?;
+        let mut reader = Reader {
+            problems: Vec::new(),
+        };
+        let root = document.get_ref();
+        let mut config = Self {
+            text: text.to_owned(),
+            concurrent: reader.integer(root, "concurrent"),
+            shutdown_timeout: reader.integer(root, "shutdown_timeout"),
+            ..Self::default()
+        };
+        if let Some((_, runners)) = entry(root, "runners")
+            && let DeValue::Array(runners) = runners.get_ref()
+        {
+            for runner in runners {
+                if let DeValue::Table(table) = runner.get_ref() {
+                    config
+                        .runners
+                        .extend(reader.runner(table, first_line(text, runner.span())));
+                }
+            }
+        }
+        config.type_problems = reader.problems;
+        Ok(config)
+    }
+}
+
+fn first_line(text: &str, span: Range<usize>) -> Range<usize> {
+    let end = text[span.clone()].find('\n').unwrap_or(span.len());
+    span.start..span.start + end
+}
+
+fn entry<'table, 'text>(
+    table: &'table Table<'text>,
+    key: &str,
+) -> Option<(Range<usize>, &'table Spanned<DeValue<'text>>)> {
+    let mut found = table
+        .iter()
+        .filter(|(name, _)| name.get_ref().as_ref() == key);
+    found.next().map(|(name, value)| (name.span(), value))
+}
+
+impl Reader {
+    fn mismatch(&mut self, key: &str, what: &str, example: &str, value: &Spanned<DeValue<'_>>) {
+        let found = value.get_ref().type_str();
+        self.problems.push(LintProblem {
+            rule: WRONG_TYPE,
+            severity: Severity::Error,
+            message: format!("`{key}` must be {what}; the runner refuses the whole file"),
+            label: format!("found {found}"),
+            help: format!("write it like this: `{key} = {example}`"),
+            span: value.span(),
+            edit: unquoted(key, what, value),
+            clauses: &["A1"],
+        });
+    }
+
+    fn integer(&mut self, table: &Table<'_>, key: &str) -> Option<Placed<i64>> {
+        let (name, value) = entry(table, key)?;
+        let number = match value.get_ref() {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+            _ => None,
+        };
+        let Some(number) = number else {
+            self.mismatch(key, "an integer", "60", value);
+            return None;
+        };
+        Some(Placed {
+            value: number,
+            span: value.span(),
+            key: name,
+        })
+    }
+
+    fn string(&mut self, table: &Table<'_>, key: &str) -> Option<Placed<String>> {
+        let (name, value) = entry(table, key)?;
+        let DeValue::String(text) = value.get_ref() else {
+            self.mismatch(key, "a string", "\"text\"", value);
+            return None;
+        };
+        Some(Placed {
+            value: text.to_string(),
+            span: value.span(),
+            key: name,
+        })
+    }
+
+    fn strings(&mut self, table: &Table<'_>, key: &str) {
+        let Some((_, value)) = entry(table, key) else {
+            return;
+        };
+        let all = match value.get_ref() {
+            DeValue::Array(items) => items
+                .iter()
+                .all(|item| matches!(item.get_ref(), DeValue::String(_))),
+            _ => false,
+        };
+        if !all {
+            self.mismatch(key, "a list of strings", "[\"one\", \"two\"]", value);
+        }
+    }
+
+    fn runner(&mut self, table: &Table<'_>, header: Range<usize>) -> Option<Runner> {
+        let executor = self.string(table, "executor");
+        let custom = entry(table, "custom").map(|(_, value)| value);
+        let is_custom = executor
+            .as_ref()
+            .map_or(custom.is_some(), |executor| executor.value == "custom");
+        if !is_custom {
+            return None;
+        }
+        Some(Runner {
+            header: header.clone(),
+            name: self
+                .string(table, "name")
+                .map(|name| name.value)
+                .unwrap_or_default(),
+            shell: self.string(table, "shell"),
+            builds_dir: self.string(table, "builds_dir"),
+            cache_dir: self.string(table, "cache_dir"),
+            output_limit: self.integer(table, "output_limit"),
+            custom: match custom.map(|value| (value.get_ref(), value.span())) {
+                Some((DeValue::Table(table), span)) => Some(self.custom(table, span, &header)),
+                _ => None,
+            },
+        })
+    }
+
+    fn custom(&mut self, table: &Table<'_>, span: Range<usize>, runner: &Range<usize>) -> Custom {
+        let mut custom = Custom {
+            // A table that is made by its keys alone has no place of its own.
+            header: if span.is_empty() {
+                runner.clone()
+            } else {
+                span.start..span.start + "[runners.custom]".len().min(span.len())
+            },
+            ..Custom::default()
+        };
+        for key in PROGRAMS {
+            custom
+                .programs
+                .extend(self.string(table, key).map(|program| (key, program)));
+        }
+        for key in TIMEOUTS {
+            custom
+                .timeouts
+                .extend(self.integer(table, key).map(|timeout| (key, timeout)));
+        }
+        for key in ARGUMENTS {
+            self.strings(table, key);
+        }
+        for name in table.keys() {
+            let key = name.get_ref().as_ref();
+            if !PROGRAMS.contains(&key) && !TIMEOUTS.contains(&key) && !ARGUMENTS.contains(&key) {
+                custom.unknown.push((key.to_owned(), name.span()));
+            }
+        }
+        custom.unknown.sort_by_key(|(_, span)| span.start);
+        custom
+    }
+}
+
+/// A number in quotes is one without them.
+fn unquoted(key: &str, what: &str, value: &Spanned<DeValue<'_>>) -> Option<super::Edit> {
+    let DeValue::String(text) = value.get_ref() else {
+        return None;
+    };
+    let number: i64 = text.trim().parse().ok()?;
+    (what == "an integer" && !key.is_empty()).then(|| super::Edit {
+        span: value.span(),
+        text: number.to_string(),
+    })
+}

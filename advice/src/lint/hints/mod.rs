@@ -1,0 +1,102 @@
+//! Hints for a driver's shell scripts, one file each: patterns by which drivers often break.
+
+mod errexit_in_cleanup;
+mod failure_hidden;
+mod literal_exit_code;
+mod secret_in_arguments;
+mod status_passed_on;
+mod unprefixed_variable;
+
+use std::ops::Range;
+
+use regex::Regex;
+
+use super::{LintProblem, Severity};
+
+/// A hint.
+pub(super) type Hint = fn(&str, &[Line<'_>]) -> Vec<LintProblem>;
+
+/// Every hint.
+pub(super) const ALL: &[Hint] = &[
+    errexit_in_cleanup::look,
+    failure_hidden::look,
+    literal_exit_code::look,
+    secret_in_arguments::look,
+    status_passed_on::look,
+    unprefixed_variable::look,
+];
+
+/// Their ids.
+pub(super) const IDS: &[&str] = &[
+    errexit_in_cleanup::ID,
+    failure_hidden::ID,
+    literal_exit_code::ID,
+    secret_in_arguments::ID,
+    status_passed_on::ID,
+    unprefixed_variable::ID,
+];
+
+/// A line of a script that is no comment and no part of a text for others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line<'text> {
+    start: usize,
+    text: &'text str,
+}
+
+impl Line<'_> {
+    /// Where the first group of a pattern is.
+    fn find(&self, pattern: &str) -> Vec<Range<usize>> {
+        let pattern = Regex::new(pattern).expect("a constant pattern, which a test uses");
+        let found = pattern
+            .captures_iter(self.text)
+            .filter_map(|found| found.get(1));
+        found
+            .map(|group| self.start + group.start()..self.start + group.end())
+            .collect()
+    }
+}
+
+/// The lines of a script without comments and without texts of `<<` that nothing is put into.
+pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
+    let quoted = Regex::new(r#"<<-?\s*['"\\]([A-Za-z_]+)"#).expect("a constant pattern");
+    let mut lines = Vec::new();
+    let mut start = 0;
+    let mut until: Option<String> = None;
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_end_matches('\n');
+        match &until {
+            Some(end) if content.trim() == end => until = None,
+            Some(_) => {}
+            None => {
+                until = quoted.captures(content).map(|found| found[1].to_owned());
+                if !content.trim_start().starts_with('#') {
+                    lines.push(Line {
+                        start,
+                        text: content,
+                    });
+                }
+            }
+        }
+        start += line.len();
+    }
+    lines
+}
+
+/// A hint: what is wrong, what stands beside the place, what to do.
+fn hint(
+    rule: &'static str,
+    span: Range<usize>,
+    clauses: &'static [&'static str],
+    [message, label, help]: [&str; 3],
+) -> LintProblem {
+    LintProblem {
+        rule,
+        severity: Severity::Hint,
+        message: message.to_owned(),
+        label: label.to_owned(),
+        help: help.to_owned(),
+        span,
+        edit: None,
+        clauses,
+    }
+}

@@ -1,0 +1,40 @@
+//! A program that is not there, or may not be executed.
+
+use super::super::PathState;
+use super::{Config, LintProblem, Severity, Surroundings};
+
+pub(super) const ID: &str = "program-not-executable";
+
+pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<LintProblem> {
+    let customs = config
+        .runners
+        .iter()
+        .filter_map(|runner| runner.custom.as_ref());
+    let mut problems = Vec::new();
+    for (key, program) in customs.flat_map(|custom| &custom.programs) {
+        if !program.value.starts_with('/') {
+            continue;
+        }
+        let (label, help) = match (surroundings.path_state)(&program.value) {
+            Some(PathState::Missing) => (
+                "there is no such file",
+                "correct the path, or install the driver",
+            ),
+            Some(PathState::NotExecutable) => {
+                ("not executable", "`chmod +x` it; a directory is no program")
+            }
+            Some(PathState::Program) | None => continue,
+        };
+        problems.push(LintProblem {
+            rule: ID,
+            severity: Severity::Error,
+            message: format!("`{key}` cannot be started"),
+            label: label.to_owned(),
+            help: help.to_owned(),
+            span: program.span.clone(),
+            edit: None,
+            clauses: &["B2"],
+        });
+    }
+    problems
+}

@@ -1,0 +1,279 @@
+use super::*;
+
+const TIMES: Times = Times {
+    exec: 3600,
+    graceful_kill: 600,
+    force_kill: 10,
+    shutdown: 30,
+    run_wait: 300,
+    prepare_attempts: 3,
+    prepare_pause: 3,
+};
+
+/// A configuration in which nothing is to be found.
+const GOOD: &str = r#"concurrent = 4
+shutdown_timeout = 200
+
+[[runners]]
+  name = "good"
+  url = "https://gitlab.example.com"
+  token = "glrt-x"
+  executor = "custom"
+  shell = "bash"
+  builds_dir = "/builds"
+  cache_dir = "/cache"
+  [runners.custom]
+    config_exec = "/opt/driver/config"
+    prepare_exec = "/opt/driver/prepare"
+    prepare_exec_timeout = 600
+    run_exec = "/opt/driver/run"
+    run_args = ["--fast"]
+    cleanup_exec = "/opt/driver/cleanup"
+    cleanup_exec_timeout = 120
+    graceful_kill_timeout = 60
+    force_kill_timeout = 10
+"#;
+
+fn state(path: &str) -> PathState {
+    match path {
+        "/opt/driver/absent" => PathState::Missing,
+        "/opt/driver/text" => PathState::NotExecutable,
+        _ => PathState::Program,
+    }
+}
+
+fn look(text: &str, isolation_fails: bool) -> Vec<LintProblem> {
+    let surroundings = Surroundings {
+        path_state: &|path| Some(state(path)),
+        times: TIMES,
+        isolation_fails,
+    };
+    lint_config(text, &surroundings)
+}
+
+fn shown(text: &str, problems: &[LintProblem]) -> String {
+    let rendered: Vec<String> = problems
+        .iter()
+        .map(|problem| render("config.toml", text, problem, false))
+        .collect();
+    rendered.join("\n\n")
+}
+
+/// For each rule: what is changed in the good configuration, and whether the report shows jobs that disturb each other.
+const BAD: [(&str, &str, &str, bool); 15] = [
+    ("syntax", "shell = \"bash\"", "shell = bash", false),
+    (
+        "wrong-type",
+        "prepare_exec_timeout = 600",
+        "prepare_exec_timeout = \"600\"",
+        false,
+    ),
+    (
+        "missing-run-exec",
+        "    run_exec = \"/opt/driver/run\"\n",
+        "",
+        false,
+    ),
+    ("unknown-key", "run_args = [", "run_exec_args = [", false),
+    (
+        "unknown-key",
+        "prepare_exec_timeout",
+        "prepare_exec_timeoutt",
+        false,
+    ),
+    (
+        "unknown-key",
+        "graceful_kill_timeout = 60",
+        "graceful_kill_timeout = 60\n    run_exec_timeout = 5",
+        false,
+    ),
+    (
+        "timeout-not-positive",
+        "force_kill_timeout = 10",
+        "force_kill_timeout = 0",
+        false,
+    ),
+    ("relative-program", "/opt/driver/run", "driver/run", false),
+    (
+        "program-not-executable",
+        "/opt/driver/run",
+        "/opt/driver/text",
+        false,
+    ),
+    (
+        "program-not-executable",
+        "/opt/driver/cleanup",
+        "/opt/driver/absent",
+        false,
+    ),
+    ("unknown-shell", "\"bash\"", "\"/bin/bash\"", false),
+    (
+        "cleanup-beside-run",
+        "graceful_kill_timeout = 60",
+        "graceful_kill_timeout = 600",
+        false,
+    ),
+    (
+        "shutdown-too-short",
+        "shutdown_timeout = 200",
+        "shutdown_timeout = 30",
+        false,
+    ),
+    (
+        "force-kill-long",
+        "force_kill_timeout = 10",
+        "force_kill_timeout = 600",
+        false,
+    ),
+    (
+        "concurrent-without-isolation",
+        "concurrent = 4",
+        "concurrent = 4",
+        true,
+    ),
+];
+
+#[test]
+fn a_good_configuration_is_silent() {
+    assert_eq!(shown(GOOD, &look(GOOD, false)), "");
+}
+
+#[test]
+fn each_rule_finds_its_problem() {
+    let mut seen = Vec::new();
+    for (index, (rule, from, to, isolation)) in BAD.iter().enumerate() {
+        assert!(GOOD.contains(from), "{from}");
+        let text = GOOD.replace(from, to);
+        let problems = look(&text, *isolation);
+        let rules: Vec<&str> = problems.iter().map(|problem| problem.rule).collect();
+        assert!(rules.contains(rule), "{rule}: {rules:?}");
+        insta::assert_snapshot!(format!("lint-{index:02}-{rule}"), shown(&text, &problems));
+        seen.push(*rule);
+    }
+    for (rule, text) in [
+        (
+            "missing-directories",
+            GOOD.replace("    config_exec = \"/opt/driver/config\"\n", "")
+                .replace("  cache_dir = \"/cache\"\n", ""),
+        ),
+        (
+            "prepare-outlasts-job",
+            GOOD.replace("prepare_exec_timeout = 600", "prepare_exec_timeout = 3000"),
+        ),
+        (
+            "output-limit-small",
+            GOOD.replace("shell = \"bash\"", "output_limit = 64"),
+        ),
+    ] {
+        let problems = look(&text, false);
+        assert!(
+            problems.iter().any(|problem| problem.rule == rule),
+            "{rule}"
+        );
+        insta::assert_snapshot!(format!("lint-{rule}"), shown(&text, &problems));
+        seen.push(rule);
+    }
+    for rule in rules::IDS {
+        assert!(seen.contains(rule), "no fixture for {rule}");
+    }
+}
+
+#[test]
+fn what_can_be_mended_is_gone_afterwards() {
+    for (rule, from, to, isolation) in BAD {
+        let text = GOOD.replace(from, to);
+        let problems = look(&text, isolation);
+        if problems.iter().all(|problem| problem.edit.is_none()) {
+            continue;
+        }
+        let (mended, count) = fixed(&text, &problems);
+        assert!(count > 0);
+        let left = look(&mended, isolation);
+        assert!(
+            left.iter().all(|problem| problem.edit.is_none()),
+            "{rule}: {mended}"
+        );
+    }
+}
+
+/// For each hint: the name of a script, and a line that shows it.
+const HINTS: [(&str, &str, &str); 6] = [
+    ("literal-exit-code", "prepare.sh", "box create || exit 1"),
+    (
+        "status-passed-on",
+        "run.sh",
+        "ssh box bash <\"$1\"; exit $?",
+    ),
+    ("failure-hidden", "run.sh", "bash \"$1\" || true"),
+    ("errexit-in-cleanup", "cleanup.sh", "set -euo pipefail"),
+    (
+        "unprefixed-variable",
+        "prepare.sh",
+        "box create \"job-$CI_JOB_ID\"",
+    ),
+    (
+        "secret-in-arguments",
+        "prepare.sh",
+        "podman login --password \"$CUSTOM_ENV_CI_REGISTRY_PASSWORD\" registry",
+    ),
+];
+
+#[test]
+fn each_hint_finds_its_line() {
+    for (hint, name, line) in HINTS {
+        let text = format!("#!/bin/bash\n# exit 1, exit $? and $CI_JOB_ID in a comment\n{line}\n");
+        let problems = lint_script(name, &text);
+        let rules: Vec<&str> = problems.iter().map(|problem| problem.rule).collect();
+        assert_eq!(rules, [hint], "{line}");
+        assert!(
+            problems
+                .iter()
+                .all(|problem| problem.severity == Severity::Hint)
+        );
+        insta::assert_snapshot!(format!("hint-{hint}"), shown(&text, &problems));
+    }
+    let tested: Vec<&str> = HINTS.iter().map(|(hint, _, _)| *hint).collect();
+    assert!(hints::IDS.iter().all(|id| tested.contains(id)));
+}
+
+#[test]
+fn good_drivers_give_no_hints() {
+    for animal in driver_conformance_scenarios::zoo::all()
+        .iter()
+        .filter(|animal| animal.is_good())
+    {
+        for file in &animal.files {
+            if let driver_conformance_scenarios::zoo::Content::Text { text, .. } = &file.content {
+                let is_shell = text
+                    .lines()
+                    .next()
+                    .is_some_and(|line| line.starts_with("#!") && line.ends_with("sh"));
+                let problems = if is_shell {
+                    lint_script(&file.path, text)
+                } else {
+                    Vec::new()
+                };
+                assert_eq!(shown(text, &problems), "", "{} {}", animal.name, file.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn text_for_others_is_no_script() {
+    let text = "cat <<'END'\nexit 1\nEND\nexit 0\n";
+    assert!(lint_script("run.sh", text).is_empty());
+}
+
+#[test]
+fn problems_become_a_report() {
+    let text = GOOD.replace("/opt/driver/run", "driver/run");
+    let problems = look(&text, false);
+    let report = report(
+        "0",
+        "2026-11-25T00:00:00Z",
+        &[("config.toml", &text, &problems)],
+    );
+    assert_eq!(report.exit_code, 1);
+    assert_eq!(report.findings[0].check, "lint/relative-program");
+}

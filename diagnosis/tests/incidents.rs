@@ -1,0 +1,350 @@
+//! Incidents as they come in: logs with the words of tools around the structure of the runner, and logs that are none of ours.
+
+use driver_conformance_diagnosis::diagnose;
+use driver_conformance_diagnosis::text::Input;
+
+/// A job log without time stamps: sections with what was printed in them, and a verdict.
+fn job(sections: &[(&str, &str)], verdict: &str) -> String {
+    let mut log =
+        "Running with gitlab-runner 19.4.0 (abc)\n  on box1 t1_abc, system ID: s_1\n".to_owned();
+    for (index, (name, text)) in sections.iter().enumerate() {
+        let heading = match *name {
+            "prepare_executor" => "Preparing the \"custom\" executor",
+            "prepare_script" => "Preparing environment",
+            "get_sources" => "Getting source from Git repository",
+            "step_script" => "Executing \"step_script\" stage of the job script",
+            "archive_cache" => "Saving cache for successful job",
+            "upload_artifacts_on_success" => "Uploading artifacts for successful job",
+            "cleanup_file_variables" => "Cleaning up project directory and file based variables",
+            other => panic!("no heading for {other}"),
+        };
+        let at = 1_795_478_400 + index;
+        log.push_str(&format!("section_start:{at}:{name}\r\u{1b}[0K\u{1b}[0K\u{1b}[36;1m{heading}\u{1b}[0;m\u{1b}[0;m\n{text}"));
+        log.push_str(&format!("section_end:{at}:{name}\r\u{1b}[0K"));
+    }
+    log.push_str(&format!("\u{1b}[31;1m{verdict}\u{1b}[0;m\n"));
+    log
+}
+
+const READY: &str = "Using Custom executor...\n";
+const RAN: &str = "Running on vm-17 via box1...\n";
+const FETCHED: &str = "Fetching changes with git depth set to 20...\nChecking out 1ecfd275 as detached HEAD (ref is main)...\n";
+
+fn in_prepare(text: &str, verdict: &str) -> String {
+    job(&[("prepare_executor", &format!("{READY}{text}"))], verdict)
+}
+
+fn in_step(text: &str, verdict: &str) -> String {
+    job(
+        &[
+            ("prepare_executor", READY),
+            ("prepare_script", RAN),
+            ("get_sources", FETCHED),
+            ("step_script", text),
+            ("cleanup_file_variables", ""),
+        ],
+        verdict,
+    )
+}
+
+fn in_sources(text: &str, verdict: &str) -> String {
+    job(
+        &[
+            ("prepare_executor", READY),
+            ("prepare_script", RAN),
+            ("get_sources", text),
+            ("cleanup_file_variables", ""),
+        ],
+        verdict,
+    )
+}
+
+fn first_script(text: &str, verdict: &str) -> String {
+    job(
+        &[("prepare_executor", READY), ("prepare_script", text)],
+        verdict,
+    )
+}
+
+fn found(log: &str) -> Vec<String> {
+    let diagnosis = diagnose(&[Input::whole("log", log)]);
+    let problems = diagnosis.problems.iter();
+    problems
+        .map(|problem| {
+            let stage = problem.stage.as_deref().unwrap_or("-");
+            format!("{} {stage} {}", problem.call, problem.cause)
+        })
+        .collect()
+}
+
+const SYSTEM_2: &str = "ERROR: Job failed (system failure): exit status 2";
+const SCRIPT_1: &str = "ERROR: Job failed: exit status 1";
+const RAW_255: &str = "ERROR: Job failed (system failure): unknown Custom executor executable exit code 255; executable execution terminated with: exit status 255";
+
+/// What comes first must be this.
+fn expect(name: &str, log: &str, wanted: &str) {
+    let found = found(log);
+    assert_eq!(
+        found.first().map(String::as_str),
+        Some(wanted),
+        "{name}: {found:?}"
+    );
+}
+
+#[test]
+fn words_of_a_tool_count_at_the_call_that_failed() {
+    let environment = |error: &str| {
+        format!(
+            "ERROR: Job failed (system failure): prepare environment: {error}. Check https://docs.gitlab.com/runner/shells/#shell-profile-loading for more information"
+        )
+    };
+    for (name, log, wanted) in [
+        (
+            "name",
+            in_prepare(
+                "Error: creating container storage: the container name \"job-5\" is already in use by 4f\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",
+                SYSTEM_2,
+            ),
+            "prepare - name-already-taken",
+        ),
+        (
+            "daemon",
+            in_prepare(
+                "error: failed to connect to the hypervisor\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",
+                SYSTEM_2,
+            ),
+            "prepare - backend-not-reachable",
+        ),
+        (
+            "quota",
+            in_prepare(
+                "openstack: Quota exceeded for instances\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",
+                SYSTEM_2,
+            ),
+            "prepare - out-of-capacity",
+        ),
+        (
+            "host key",
+            first_script(
+                "Host key verification failed.\r\n",
+                &environment(
+                    "unknown Custom executor executable exit code 255; executable execution terminated with: exit status 255",
+                ),
+            ),
+            "run prepare_script ssh-refused",
+        ),
+        (
+            "copied path",
+            first_script(
+                "bash: /tmp/custom-executor123/script45/script: No such file or directory\n",
+                &environment(
+                    "unknown Custom executor executable exit code 127; executable execution terminated with: exit status 127",
+                ),
+            ),
+            "run prepare_script script-not-in-environment",
+        ),
+        (
+            "no shell",
+            first_script(
+                "exec: \"bash\": executable file not found in $PATH\n",
+                &environment("exit status 2"),
+            ),
+            "run prepare_script shell-missing-in-environment",
+        ),
+        (
+            "lost",
+            in_step(
+                "$ make all\ncc -c a.c\nclient_loop: send disconnect: Broken pipe\r\n",
+                RAW_255,
+            ),
+            "run build_script connection-lost",
+        ),
+        (
+            "lost as script",
+            in_step(
+                "$ make all\nConnection to 10.0.0.7 closed by remote host.\r\n",
+                SCRIPT_1,
+            ),
+            "run build_script connection-lost",
+        ),
+        (
+            "gone",
+            in_step(
+                "$ make all\nError: no container with name or ID \"job-5\" found: no such container\n",
+                SYSTEM_2,
+            ),
+            "run build_script environment-gone",
+        ),
+        (
+            "make",
+            in_step(
+                "$ make all\nmake: *** [Makefile:2: all] Error 1\n",
+                SYSTEM_2,
+            ),
+            "run build_script user-failure-as-system-failure",
+        ),
+        (
+            "raw",
+            in_step(
+                "$ ./test.sh\n3 tests failed\n",
+                "ERROR: Job failed (system failure): unknown Custom executor executable exit code 3; executable execution terminated with: exit status 3",
+            ),
+            "run build_script raw-exit-code",
+        ),
+        (
+            "code file",
+            in_step(
+                "$ ./test.sh\n",
+                "ERROR: Job failed (system failure): unknown Custom executor executable exit code 2; executable execution terminated with: exit status 1",
+            ),
+            "run build_script exit-code-file-unreadable",
+        ),
+        (
+            "script",
+            in_step(
+                "$ cargo test\ntest result: FAILED. 1 passed; 1 failed\n",
+                SCRIPT_1,
+            ),
+            "none build_script script-failed",
+        ),
+        (
+            "stage",
+            in_step("run: unknown stage build_script\n", SYSTEM_2),
+            "run build_script stage-name-not-known",
+        ),
+        (
+            "fresh environment",
+            in_step(
+                "/bin/bash: line 12: cd: /builds/group/proj: No such file or directory\n",
+                SCRIPT_1,
+            ),
+            "run build_script environment-not-kept",
+        ),
+        (
+            "builds dir",
+            in_sources(
+                "mkdir: cannot create directory '/private': Permission denied\n",
+                SCRIPT_1,
+            ),
+            "run get_sources builds-dir-not-writable",
+        ),
+        (
+            "git",
+            in_sources("bash: line 30: git: command not found\n", SCRIPT_1),
+            "run get_sources tool-missing-in-environment",
+        ),
+        (
+            "dns",
+            in_sources(
+                "fatal: unable to access 'https://gitlab.example.com/a/b.git/': Could not resolve host: gitlab.example.com\n",
+                SCRIPT_1,
+            ),
+            "run get_sources network-missing-in-environment",
+        ),
+        (
+            "access",
+            in_sources(
+                "remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://gitlab.example.com/a/b.git/'\n",
+                SCRIPT_1,
+            ),
+            "gitlab get_sources git-server-refused",
+        ),
+        (
+            "full",
+            in_step("$ make\nwrite error: No space left on device\n", SCRIPT_1),
+            "run build_script disk-full",
+        ),
+    ] {
+        expect(name, &log, wanted);
+    }
+}
+
+#[test]
+fn a_green_job_may_have_problems_too() {
+    let sections = [
+        ("prepare_executor", READY),
+        ("prepare_script", RAN),
+        ("get_sources", FETCHED),
+        ("step_script", "$ make\nok\n"),
+        (
+            "archive_cache",
+            "Missing gitlab-runner. Creating cache is disabled.\n",
+        ),
+        ("cleanup_file_variables", ""),
+    ];
+    let log = job(&sections, "Job succeeded");
+    expect(
+        "cache",
+        &log,
+        "run archive_cache gitlab-runner-missing-in-environment",
+    );
+    let log = in_step(
+        "$ make\nok\n",
+        "WARNING: Cleanup script failed: exit status 2\u{1b}[0;m\nJob succeeded",
+    );
+    expect("cleanup", &log, "cleanup - cleanup-failed");
+    let log = in_step("", "Job succeeded");
+    expect("nothing ran", &log, "run build_script step-did-nothing");
+}
+
+#[test]
+fn a_log_that_ends_early_says_where() {
+    let cut =
+        |log: String, at: &str| log[..log.find(at).expect("it is there") + at.len()].to_owned();
+    let log = cut(
+        first_script("", SYSTEM_2),
+        "Preparing environment\u{1b}[0;m\u{1b}[0;m\n",
+    );
+    expect(
+        "first script",
+        &log,
+        "run prepare_script hang-in-first-script",
+    );
+    let log = cut(in_step("$ make\n", SCRIPT_1), "$ make\n");
+    expect("step", &log, "run build_script hang-in-stage");
+    let log = cut(
+        in_step("$ make\n", SCRIPT_1),
+        "cleanup_file_variables\r\u{1b}[0K\u{1b}[0K\u{1b}[36;1mCleaning up project directory and file based variables\u{1b}[0;m\u{1b}[0;m\n",
+    );
+    assert!(!found(&log).is_empty());
+}
+
+#[test]
+fn healthy_and_unrelated_logs_are_silent() {
+    let ok = |text: &str| in_step(text, "Job succeeded");
+    let logs = [
+        ok("$ make\nok\n"),
+        // Words that mean something elsewhere, in a job that went well.
+        ok("$ ./retry.sh\nssh: connect to host test port 22: Connection refused\nretrying\nok\n"),
+        ok("$ podman rm -f x\nError: no container with name or ID \"x\" found: no such container\n"),
+        ok("$ echo 'ERROR: Job failed: exit status 1'\nERROR: Job failed: exit status 1\n"),
+        ok("$ grep -r Killed .\nKilled\n"),
+        ok("$ cat log\nlevel=error msg=\"failed\" job=5 runner=abc\n"),
+        ok("$ df\nNo space left on device is what we test\n"),
+        "Nov 24 00:20:58 host kernel: Out of memory: Killed process 5 (java)\n".repeat(50),
+        "127.0.0.1 - - [24/Nov/2026] \"GET / HTTP/1.1\" 500 12\n".repeat(50),
+        "error[E0308]: mismatched types\n --> src/main.rs:1:1\nerror: could not compile `x`\n".to_owned(),
+        "{\"level\":\"error\",\"message\":5}\n{\"a\":1}\n".to_owned(),
+        "Running with gitlab-runner 19.4.0 (abc)\nPreparing the \"docker\" executor\nUsing Docker executor with image alpine ...\nPreparing environment\nRunning on runner-1 via box...\nGetting source from Git repository\nExecuting \"step_script\" stage of the job script\n$ false\nCleaning up project directory and file based variables\nERROR: Job failed: exit code 1\n".to_owned(),
+        "Restoring cache\n".to_owned(),
+        String::new(),
+        "\u{0}\u{1}\u{2}PNG\n\u{0}\u{ff}".repeat(1000),
+        "Checking for jobs... received                       job=5 repo_url=https://x/y.git runner=abc\nJob succeeded                                       duration_s=12 job=5 project=3 runner=abc\n".to_owned(),
+    ];
+    for log in logs {
+        assert_eq!(found(&log), Vec::<String>::new(), "{log}");
+    }
+}
+
+#[test]
+fn the_forms_of_a_diagnosis() {
+    let log = in_prepare(
+        "podman: cannot start\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\nWARNING: Cleanup script failed: exit status 2\n",
+        SYSTEM_2,
+    );
+    let diagnosis = diagnose(&[Input::whole("job.log", log)]);
+    use driver_conformance_diagnosis::render;
+    insta::assert_snapshot!("diagnosis-text", render::text(&diagnosis));
+    insta::assert_snapshot!("diagnosis-markdown", render::markdown(&diagnosis));
+    insta::assert_snapshot!("diagnosis-json", render::json(&diagnosis));
+}

@@ -1,0 +1,131 @@
+//! `advise`: advice that is reckoned from measurements of a driver.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use driver_conformance_advice::config_block::{Basis, ProgramLine, config_block};
+use driver_conformance_reports::model::CallDurations;
+
+use crate::advice;
+use crate::contract::stage::Program;
+use crate::driver::{Driver, Problem};
+use crate::plan::select::{Globs, select};
+use crate::plan::waiver::Waivers;
+use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite};
+
+use super::table::read_report;
+use super::{DriverArguments, ExpectedError, Output, progress, signals};
+
+/// Cases that are run to measure a driver: whole jobs that go well, fail, are cancelled and time out.
+const MEASURED: [&str; 3] = ["job", "signal/build-script", "reentrancy/prepare-again"];
+
+/// Arguments of `advise`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print a block for config.toml with timeouts that fit the driver, and the reasons as comments
+    Config(ConfigArguments),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArguments {
+    /// The driver, which is measured; without, defaults are explained
+    path: Option<PathBuf>,
+
+    /// A report (JSON) of the driver: its measurements are taken, and nothing is run
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+
+    #[command(flatten)]
+    driver: DriverArguments,
+}
+
+/// Measures and prints.
+pub(super) fn execute(
+    arguments: &Arguments,
+    suite: &dyn Suite,
+    output: &mut Output,
+) -> Result<u8, ExpectedError> {
+    let What::Config(arguments) = &arguments.what;
+    let driver = match &arguments.path {
+        Some(path) => Some(arguments.driver.discover(path)?),
+        None => None,
+    };
+    let durations = match (&arguments.report, &driver) {
+        (Some(report), _) => measured_before(report)?,
+        (None, Some(driver)) => measure(driver, suite)?,
+        (None, None) => Vec::new(),
+    };
+    let programs = driver.as_ref().map(programs).unwrap_or_default();
+    let basis = Basis {
+        programs: &programs,
+        durations: &durations,
+        slowest_end_ms: None,
+        times: advice::times(),
+    };
+    output.text(&config_block(&basis));
+    Ok(0)
+}
+
+fn measured_before(path: &PathBuf) -> Result<Vec<CallDurations>, Problem> {
+    let durations = read_report(path)?.durations;
+    if durations.is_empty() {
+        return Err(Problem::new(
+            format!("{} has no measurements of calls", path.display()),
+            "write one anew with `driver-conformance PATH --report json=FILE`",
+        ));
+    }
+    Ok(durations)
+}
+
+/// Runs some jobs, one after the other: what is measured is the driver, not the crowd.
+fn measure(driver: &Driver, suite: &dyn Suite) -> Result<Vec<CallDurations>, ExpectedError> {
+    let interruption = Interruption::default();
+    signals::listen(&interruption)?;
+    let cases: Vec<String> = suite.cases()?.into_iter().map(|case| case.name).collect();
+    let checks: Vec<String> = suite
+        .checks()
+        .iter()
+        .map(|check| check.id.to_owned())
+        .collect();
+    let globs = Globs {
+        only: MEASURED.map(str::to_owned).to_vec(),
+        skip: Vec::new(),
+    };
+    let selected = select(&globs, &cases, &checks)?;
+    let options = RunOptions {
+        cases: selected.cases,
+        checks,
+        seed: SEED_DEFAULT,
+        jobs: 1,
+        strict: false,
+        waivers: Waivers::default(),
+        reproduce: String::new(),
+        interruption,
+        shard: None,
+        keep: None,
+    };
+    let mut progress = progress::for_standard_error(0);
+    let report = suite.run(driver, &options, progress.as_mut());
+    progress.finished();
+    Ok(report?.durations)
+}
+
+fn programs(driver: &Driver) -> Vec<ProgramLine> {
+    Program::ALL
+        .into_iter()
+        .filter_map(|program| {
+            let invocation = driver.program(program)?;
+            Some(ProgramLine {
+                name: program.name(),
+                executable: invocation.executable,
+                args: invocation.args,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,252 @@
+//! The commands that give advice, as a user calls them: pages, table, checklist, lint, advise, init.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use driver_conformance_reports::model::Category;
+use driver_conformance_scenarios::page;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+fn run_in(directory: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+        .args(arguments)
+        .current_dir(directory)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary can be started")
+}
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+/// What it prints, where it must succeed.
+fn printed(arguments: &[&str]) -> String {
+    let output = run_in(&scenarios(), arguments);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{arguments:?}: {text}{errors}"
+    );
+    text
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory can be made")
+}
+
+#[test]
+fn every_page_can_be_reached_from_the_list() {
+    let list = printed(&["explain", "--list"]);
+    let categories = Category::ALL.iter().map(|category| category.name());
+    for name in page::all().iter().map(|page| page.name).chain(categories) {
+        assert!(list.contains(name), "{name} is not in the list");
+        let text = printed(&["explain", name]);
+        assert!(
+            !text.contains("{prepare") && text.lines().count() > 4,
+            "{text}"
+        );
+    }
+    for alias in [
+        "build_script",
+        "step_release",
+        "timeouts",
+        "json",
+        "cleanup/idempotent",
+        "G8",
+    ] {
+        printed(&["explain", alias]);
+    }
+    let document: Value =
+        serde_json::from_str(&printed(&["explain", "prepare", "--format", "json"]))
+            .expect("it is JSON");
+    assert_eq!(document["schema"], "driver-conformance/page/v1");
+    let unknown = run_in(&scenarios(), &["explain", "lifecicle"]);
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn pages_look_like_this() {
+    for name in ["lifecycle", "exit-codes", "prepare", "leak-file"] {
+        insta::assert_snapshot!(format!("explain-{name}"), printed(&["explain", name]));
+    }
+    insta::assert_snapshot!(
+        "explain-md",
+        printed(&["explain", "signals", "--format", "md"])
+    );
+}
+
+#[test]
+fn a_sequence_has_the_calls_of_the_job() {
+    let text = printed(&[
+        "explain",
+        "--sequence",
+        "jobs/hello.json",
+        "--fails",
+        "get_sources",
+    ]);
+    insta::assert_snapshot!("explain-sequence", text);
+}
+
+/// A report in which one check failed and another passed.
+fn report() -> Value {
+    json!({
+        "schema": "driver-conformance/report/v1", "verdict": "fail", "exit_code": 1,
+        "tool": {"version": "0"}, "driver": {"path": "x", "kind": "directory", "digest": ""},
+        "profile": "19.4", "engine": "mock", "seed": 1, "started": "2026-11-25T00:00:00Z", "duration_ms": 1,
+        "summary": {"cases": 2, "passed": 1, "failed": 1, "waived": 0, "skipped": 0, "inconclusive": 0, "errors": 0,
+            "calls": 4, "transitions_covered": 0, "transitions_total": 0},
+        "checks": [
+            {"id": "cleanup/idempotent", "clause": ["F6"], "category": "cleanup", "level": "must", "status": "fail", "cases": 1},
+            {"id": "cleanup/without-job-env", "clause": ["C11"], "category": "cleanup", "level": "must", "status": "pass", "cases": 1},
+        ],
+        "findings": [{"check": "cleanup/idempotent", "clause": ["F6"], "category": "cleanup", "level": "must",
+            "call": "cleanup", "case": "cleanup/twice", "cases": ["cleanup/twice"], "status": "fail",
+            "message": "the second cleanup fails", "expected": ["exit status 0"], "actual": "exit status 1", "fix": "Mend it.",
+            "evidence": [1, 2], "fingerprint": "f", "reproduce": "driver-conformance x"}],
+        "cases": [
+            {"name": "cleanup/twice", "status": "fail", "duration_ms": 1, "calls": 2},
+            {"name": "cleanup/without-job-env", "status": "pass", "duration_ms": 1, "calls": 2},
+        ],
+        "leaks": [],
+        "durations": [{"call": "prepare", "count": 3, "p50_ms": 900, "max_ms": 21_000}],
+    })
+}
+
+#[test]
+fn a_report_ticks_the_checklist_and_marks_the_table() {
+    let home = directory();
+    let path = home.path().join("report.json");
+    fs::write(&path, report().to_string()).expect("it can be written");
+    let path = path.to_string_lossy().into_owned();
+    let checklist = printed(&["checklist", "--report", &path]);
+    assert!(
+        checklist.contains("[!] cleanup twice") && checklist.contains("failed in cleanup/twice"),
+        "{checklist}"
+    );
+    assert!(
+        checklist.contains("[x] cleanup works without job_env"),
+        "{checklist}"
+    );
+    assert!(checklist.contains("[ ] no mount is left"), "{checklist}");
+    let table: Value =
+        serde_json::from_str(&printed(&["table", "--report", &path, "--format", "json"]))
+            .expect("it is JSON");
+    let marked = table["blocks"].as_array().into_iter().flatten();
+    let marked = marked
+        .filter_map(|block| block["marked"].as_array())
+        .flatten();
+    assert!(marked.clone().any(|mark| mark == true) && marked.clone().any(|mark| mark == false));
+    let html = printed(&["table", "--report", &path, "--format", "html"]);
+    assert!(html.starts_with("<!doctype html>") && html.contains("class=\"applies\""));
+    let diagnosis = printed(&["diagnose", &path, "--format", "json"]);
+    assert!(
+        diagnosis.contains("\"cause\": \"cleanup-idempotent\""),
+        "{diagnosis}"
+    );
+    let block = printed(&["advise", "config", "--report", &path]);
+    assert!(
+        block.contains("prepare_exec_timeout = 85") && block.contains("every measured call fits"),
+        "{block}"
+    );
+}
+
+#[test]
+fn lint_looks_mends_and_reports() {
+    let home = directory();
+    let bad = "[[runners]]\n  executor = \"custom\"\n  shell = \"/bin/bash\"\n  builds_dir = \"/b\"\n  cache_dir = \"/c\"\n  [runners.custom]\n    run_exec = \"/bin/sh\"\n    run_exec_args = [\"x\"]\n";
+    fs::write(home.path().join("config.toml"), bad).expect("it can be written");
+    let output = run_in(
+        home.path(),
+        &["lint", "config.toml", "--report", "json=lint.json"],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let report = fs::read_to_string(home.path().join("lint.json")).expect("there is a report");
+    assert!(report.contains("lint/unknown-shell"), "{report}");
+    let output = run_in(home.path(), &["lint", "config.toml", "--fix"]);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let mended = fs::read_to_string(home.path().join("config.toml")).expect("it is there");
+    assert!(
+        mended.contains("shell = \"bash\"") && mended.contains("run_args = [\"x\"]"),
+        "{mended}"
+    );
+    assert!(printed(&["lint", "drivers"]).ends_with("0 errors, 0 warnings, 0 hints\n"));
+}
+
+/// Each driver that `init` offers conforms. What is written is what the suite is tested by in full; here the worst defects do.
+#[test]
+fn what_init_writes_passes_the_suite() {
+    let offered: [(&str, &str, &[&str]); 3] = [
+        ("bash", "none", &[]),
+        ("python", "none", &[]),
+        ("bash", "podman", &["--backend", "mock:podman"]),
+    ];
+    for (language, backend, options) in offered {
+        let home = directory();
+        let init = [
+            "init",
+            "my-driver",
+            "--lang",
+            language,
+            "--backend",
+            backend,
+        ];
+        let output = run_in(home.path(), &init);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{errors}");
+        let again = run_in(home.path(), &init);
+        assert_eq!(again.status.code(), Some(2), "nothing is overwritten");
+        let config = home.path().join("my-driver/config.toml");
+        let output = run_in(
+            home.path(),
+            &["lint", "--elsewhere", &config.to_string_lossy()],
+        );
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(text, "0 errors, 0 warnings, 0 hints\n");
+        if backend == "podman" && !boxes_are_allowed() {
+            continue;
+        }
+        let driver = home.path().join("my-driver/driver");
+        let program = driver.join("box.py");
+        let path = if program.exists() { program } else { driver };
+        let path = path.to_string_lossy().into_owned();
+        let mut arguments = vec![path.as_str(), "--quick"];
+        arguments.extend(options);
+        let output = run_in(home.path(), &arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{language} {backend}: {text}"
+        );
+    }
+    let refused = run_in(
+        directory().path(),
+        &["init", "x", "--lang", "python", "--backend", "podman"],
+    );
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+/// Whether this machine lets the boxes of the mock backend have namespaces of their own.
+fn boxes_are_allowed() -> bool {
+    let unshare = |options: &[&str]| {
+        let status = Command::new("unshare")
+            .args(options)
+            .arg("true")
+            .stderr(Stdio::null())
+            .status();
+        status.is_ok_and(|status| status.success())
+    };
+    let namespaces = ["--mount", "--pid", "--uts", "--net", "--fork"];
+    unshare(&namespaces) || unshare(&[&["--user", "--map-root-user"], &namespaces[..]].concat())
+}
