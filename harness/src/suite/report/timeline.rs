@@ -8,7 +8,7 @@ use crate::checks::verdict;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::KillSignal;
 use crate::plan::case::Case;
-use crate::trace::{CallIndex, CallRecord, Trace, TraceEventKind};
+use crate::trace::{CallIndex, CallRecord, LeakCategory, Trace, TraceEventKind};
 
 use super::super::call_name;
 use super::call_of;
@@ -17,6 +17,8 @@ use super::call_of;
 const SPANS_MAX: usize = 80;
 /// Most moments of one timeline.
 const MOMENTS_MAX: usize = 160;
+/// Most files that are shown as left: what is left of a directory is one thing.
+const FILES_MAX: usize = 3;
 /// Most characters of a label.
 const LABEL_CHARACTERS_MAX: usize = 120;
 
@@ -65,24 +67,50 @@ fn label(text: &str) -> String {
 }
 
 fn spans(trace: &Trace) -> Vec<Span> {
-    let mut spans = Vec::new();
+    // First, so that it is not what is left out.
+    let mut spans: Vec<Span> = left(trace).take(SPANS_MAX / 2).collect();
     for call in &trace.calls {
         spans.push(of_call(call));
         spans.extend(held_open(trace, call));
         spans.extend(of_script(call));
     }
-    for process in &trace.surviving_processes {
-        let maker = process.made_by.and_then(|index| trace.calls.get(index.0));
-        spans.push(Span {
-            lane: Lane::Processes,
-            label: label(&format!("left: {}", process.command)),
-            job: maker.map_or(0, |call| call.job),
-            from_us: maker.map_or(0, |call| microseconds(call.started)),
-            to_us: None,
-            tone: Tone::Leak,
-        });
-    }
     spans
+}
+
+/// What was there when the case was over, from the call that made it on.
+fn left(trace: &Trace) -> impl Iterator<Item = Span> + '_ {
+    let processes = trace
+        .surviving_processes
+        .iter()
+        .map(|process| (Lane::Processes, process.command.clone(), process.made_by));
+    let files = trace.left_files.iter().take(FILES_MAX).map(|file| {
+        (
+            Lane::Processes,
+            file.path.display().to_string(),
+            file.made_by,
+        )
+    });
+    let others = trace.leaks.iter().map(|leak| {
+        let lane = match leak.category {
+            LeakCategory::Backend => Lane::Backend,
+            _ => Lane::Processes,
+        };
+        (lane, format!("{} {}", leak.kind, leak.what), leak.made_by)
+    });
+    processes
+        .chain(files)
+        .chain(others)
+        .map(|(lane, what, made_by)| {
+            let maker = made_by.and_then(|index| trace.calls.get(index.0));
+            Span {
+                lane,
+                label: label(&format!("left: {what}")),
+                job: maker.map_or(0, |call| call.job),
+                from_us: maker.map_or(0, |call| microseconds(call.started)),
+                to_us: None,
+                tone: Tone::Leak,
+            }
+        })
 }
 
 fn of_call(call: &CallRecord) -> Span {
@@ -241,4 +269,65 @@ fn marked(trace: &Trace, found: &verdict::Finding) -> Option<Marked> {
         from_us: microseconds(from),
         to_us: microseconds(to.max(from)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing::{Scene, exits};
+    use crate::contract::stage::Program;
+    use crate::trace::{Evidence, Leak, SurvivingProcess};
+
+    #[test]
+    fn what_is_left_begins_with_its_call_and_has_no_end() {
+        let mut scene = Scene::new()
+            .call(Program::Prepare, 0)
+            .run("build_script", exits(3), 1);
+        scene.trace.surviving_processes.push(SurvivingProcess {
+            pid: 7,
+            command: "sleep 600".to_owned(),
+            made_by: Some(CallIndex(1)),
+            own_group: true,
+        });
+        scene.trace.leaks.push(Leak {
+            detector: "list",
+            category: LeakCategory::Backend,
+            kind: "box",
+            what: "runner-12".to_owned(),
+            identity: "runner-12".to_owned(),
+            made_by: Some(CallIndex(0)),
+            evidence: Some(Evidence::NamesJob(0)),
+        });
+        let timeline = of(&scene.case, &scene.trace, &[]);
+        let leaks: Vec<&Span> = timeline
+            .spans
+            .iter()
+            .filter(|span| span.tone == Tone::Leak)
+            .collect();
+        assert_eq!(leaks.len(), 2);
+        let began = microseconds(scene.trace.calls[1].started);
+        assert_eq!(
+            (leaks[0].lane, leaks[0].from_us, leaks[0].to_us),
+            (Lane::Processes, began, None)
+        );
+        assert_eq!(
+            (leaks[1].lane, leaks[1].label.as_str()),
+            (Lane::Backend, "left: box runner-12")
+        );
+        assert!(
+            timeline.spans.iter().any(|span| span.tone == Tone::Failed),
+            "the run that failed"
+        );
+    }
+
+    #[test]
+    fn a_timeline_is_short_whatever_happened() {
+        let mut scene = Scene::new();
+        for _ in 0..200 {
+            scene = scene.call(Program::Cleanup, 0);
+        }
+        let timeline = of(&scene.case, &scene.trace, &[]);
+        assert_eq!(timeline.spans.len(), SPANS_MAX);
+        assert!(timeline.left_out >= 120, "{}", timeline.left_out);
+    }
 }
