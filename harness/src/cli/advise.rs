@@ -1,6 +1,6 @@
 //! `advise`: advice that is reckoned from measurements of a driver.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use driver_conformance_advice::config_block::{Basis, ProgramLine, config_block};
@@ -72,7 +72,7 @@ pub(super) fn execute(
     Ok(0)
 }
 
-fn measured_before(path: &PathBuf) -> Result<Vec<CallDurations>, Problem> {
+fn measured_before(path: &Path) -> Result<Vec<CallDurations>, Problem> {
     let durations = read_report(path)?.durations;
     if durations.is_empty() {
         return Err(Problem::new(

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use driver_conformance_diagnosis::text::Input;
@@ -64,7 +64,7 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
     Ok(0)
 }
 
-fn read(path: &PathBuf) -> Result<Input, Problem> {
+fn read(path: &Path) -> Result<Input, Problem> {
     let name = path.display().to_string();
     let opened: io::Result<Box<dyn Read>> = if name == "-" {
         Ok(Box::new(io::stdin()))

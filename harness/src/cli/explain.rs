@@ -1,6 +1,6 @@
 //! `explain`: pages about calls, stages, exit codes, signals, variables; checks, cases, clauses, categories.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use driver_conformance_advice::document::{Block, Document};
@@ -107,7 +107,7 @@ fn named(name: &str, suite: &dyn Suite) -> Result<Document, ExpectedError> {
     Err(show::nothing_named(name, suite, &pages)?)
 }
 
-fn sequence(path: &PathBuf, failing: &[String]) -> Result<Document, ExpectedError> {
+fn sequence(path: &Path, failing: &[String]) -> Result<Document, ExpectedError> {
     let file = SourceFile::read(path)?;
     let refused = |error: String| {
         Problem::new(
