@@ -10,6 +10,7 @@ pub mod contract;
 pub mod driver;
 pub mod engine;
 pub mod faults;
+pub mod fuzz;
 pub mod golden;
 mod hexadecimal;
 pub mod janitor;

@@ -106,6 +106,8 @@ pub enum Order {
     Concurrent,
     /// Call by call in turn, never two calls at once.
     Turns,
+    /// Call by call in the order of `calls`, never two calls at once.
+    Listed,
     /// The first job begins, stands still before its `build_script`, and goes on when all others are over.
     Around,
     /// The others run, one after the other, while a call of the first one goes on: from when its stimuli are triggered

@@ -73,6 +73,7 @@ impl Scene {
                 jobs: ids.iter().map(|&id| job(id)).collect(),
                 order,
                 budget: driver_conformance_scenarios::model::Budget::Default,
+                turns: Vec::new(),
                 only_checks: Vec::new(),
                 surroundings: Surroundings::default(),
                 estimate: Duration::ZERO,

@@ -31,14 +31,22 @@ pub(super) struct Arguments {
 
 /// Sweeps, and shows and writes the report.
 pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, ExpectedError> {
-    let sweep = FaultSweep {
-        globs: Globs {
-            only: arguments.only.clone(),
-            skip: arguments.skip.clone(),
-        },
-        budget: arguments.budget,
-    };
-    run::execute(&arguments.shared.of("faults"), &sweep, output)
+    let (arguments, sweep) = arguments.parts();
+    run::execute(&arguments, &sweep, output)
+}
+
+impl Arguments {
+    /// What a run is told, and the suite that it runs.
+    pub(super) fn parts(&self) -> (run::Arguments, FaultSweep) {
+        let sweep = FaultSweep {
+            globs: Globs {
+                only: self.only.clone(),
+                skip: self.skip.clone(),
+            },
+            budget: self.budget,
+        };
+        (self.shared.of("faults"), sweep)
+    }
 }
 
 /// Reads a time like `90s`, `5m`, `1h`.

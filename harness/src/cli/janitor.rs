@@ -6,7 +6,7 @@ use driver_conformance_reports::text::visible_line;
 
 use crate::janitor::{Left, sweep};
 
-use super::{ExpectedError, Output};
+use super::Output;
 
 /// Arguments of `janitor`.
 #[derive(Debug, Args)]
@@ -17,8 +17,7 @@ pub(super) struct Arguments {
 }
 
 /// Sweeps, and tells what was there.
-#[expect(clippy::unnecessary_wraps, reason = "all subcommands have this form")]
-pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, ExpectedError> {
+pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> u8 {
     let found = sweep(arguments.dry_run);
     let verb = if arguments.dry_run {
         "would remove"
@@ -34,11 +33,11 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
     if found.removed.is_empty() && found.stays.is_empty() {
         output.text("nothing was left\n");
     }
-    Ok(if found.stays.is_empty() {
+    if found.stays.is_empty() {
         ExitCode::CONFORMS
     } else {
         ExitCode::HARNESS_ERROR
-    })
+    }
 }
 
 fn told(left: &Left) -> String {

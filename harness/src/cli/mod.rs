@@ -11,6 +11,7 @@ mod emulate;
 mod error;
 mod explain;
 mod faults;
+mod fuzz;
 mod init;
 mod janitor;
 mod job;
@@ -18,6 +19,7 @@ mod lint;
 mod list;
 mod output;
 mod progress;
+mod replay;
 mod report;
 mod report_target;
 mod run;
@@ -102,12 +104,16 @@ enum Command {
     SelfTest(self_test::Arguments),
     /// Hit a driver at every program that its calls start, and see whether it recovers
     Faults(Box<faults::Arguments>),
+    /// Lead a driver through random sequences of what a runner can do, and shrink what fails
+    Fuzz(Box<fuzz::Arguments>),
+    /// Run again what failed, and say whether it still does
+    Replay(Box<replay::Arguments>),
     /// Remove what a run left that was killed: processes, mounts, directories
     Janitor(janitor::Arguments),
 }
 
 /// Names of the subcommands, for the hint when a misspelt one is taken for a path.
-const SUBCOMMANDS: [&str; 17] = [
+const SUBCOMMANDS: [&str; 19] = [
     "list",
     "show",
     "emulate",
@@ -124,6 +130,8 @@ const SUBCOMMANDS: [&str; 17] = [
     "ci",
     "self-test",
     "faults",
+    "fuzz",
+    "replay",
     "janitor",
 ];
 
@@ -205,7 +213,9 @@ fn dispatch(command_line: &CommandLine, output: &mut Output) -> Result<u8, Expec
         Some(Command::Ci(arguments)) => ci::execute(arguments, output),
         Some(Command::SelfTest(arguments)) => self_test::execute(arguments, &suite, output),
         Some(Command::Faults(arguments)) => faults::execute(arguments, output),
-        Some(Command::Janitor(arguments)) => janitor::execute(arguments, output),
+        Some(Command::Fuzz(arguments)) => fuzz::execute(arguments, output),
+        Some(Command::Replay(arguments)) => replay::execute(arguments, output),
+        Some(Command::Janitor(arguments)) => Ok(janitor::execute(arguments, output)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::SystemTime;
@@ -149,6 +149,11 @@ pub(super) struct SharedArguments {
 }
 
 impl SharedArguments {
+    /// Where the driver is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The same as arguments of a run with the suite of this subcommand.
     pub(super) fn of(&self, subcommand: &'static str) -> Arguments {
         Arguments {

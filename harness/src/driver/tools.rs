@@ -154,9 +154,37 @@ pub fn shell_quoted(word: &str) -> String {
     }
 }
 
+/// The words of a line in which each was written by [`shell_quoted`].
+pub fn shell_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut letters = line.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' if !quoted => word.get_or_insert_default().extend(letters.next()),
+            ' ' if !quoted => words.extend(word.take()),
+            letter => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quoted_words_are_read_again() {
+        let words = ["driver-conformance", "", "it's", "a b", "'", "\\", "ü*"];
+        let line: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
+        assert_eq!(shell_words(&line.join(" ")), words);
+    }
 
     fn found(stderr: &str) -> Option<String> {
         missing_tool(ExitStatus::Code(127), stderr.as_bytes()).map(|tool| tool.name)

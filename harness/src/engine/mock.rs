@@ -13,7 +13,7 @@ mod conclusion;
 mod files;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,7 @@ use crate::contract::protocol::{CallId, CallSpec, Emulation, Event, Stream};
 use crate::contract::stage::{Program, Stage};
 use crate::leaks::LeakWatch;
 use crate::leaks::lists::Lists;
-use crate::plan::case::{JobOrder, Probe, Stimulus};
+use crate::plan::case::{JobOrder, Probe, Stimulus, Turn};
 use crate::plan::hang::Watch;
 use crate::process::client::Supervised;
 use crate::process::interrupt::{Interrupt, Urgency};
@@ -87,6 +87,8 @@ pub struct CaseEnvironment {
     pub follow_children: bool,
     /// The case's part of a mock backend.
     pub backend: Option<CaseBackend>,
+    /// With [`JobOrder::Listed`]: all calls in their order.
+    pub turns: Vec<Turn>,
 }
 
 /// The commands that list the objects of a backend, and how often a case runs them.
@@ -115,6 +117,7 @@ impl CaseEnvironment {
             lists: None,
             follow_children: false,
             backend: None,
+            turns: Vec::new(),
         }
     }
 }
@@ -308,6 +311,8 @@ struct Engine<'a> {
     jobs: Vec<Job>,
     /// With [`JobOrder::Turns`]: whose turn it is.
     turn: usize,
+    /// With [`JobOrder::Listed`]: the turns that were given.
+    given: BTreeSet<usize>,
     files: FileWatch,
     keepsakes: Keepsakes,
     secrets: SecretWatch,
@@ -367,6 +372,7 @@ impl<'a> Engine<'a> {
             started,
             jobs,
             turn: 0,
+            given: BTreeSet::new(),
             keepsakes: environment.keepsakes.clone(),
             secrets: SecretWatch::new(environment.secrets.clone(), &environment.directories),
             files: FileWatch::begin(root, unwatched),
@@ -577,7 +583,7 @@ impl<'a> Engine<'a> {
     fn may_begin_another(&self) -> bool {
         let mut running = self.jobs.iter().filter(|job| job.phase == Phase::Running);
         match self.order {
-            JobOrder::Concurrent | JobOrder::Turns => true,
+            JobOrder::Concurrent | JobOrder::Turns | JobOrder::Listed => true,
             // The one around the others stands still meanwhile.
             JobOrder::Around if self.stands_still() => {
                 let mut others = self.jobs.iter().skip(1);
@@ -627,7 +633,7 @@ impl<'a> Engine<'a> {
     /// A call is to wait until it is given its turn.
     fn is_held(&self, job: usize, spec: &CallSpec) -> bool {
         match self.order {
-            JobOrder::Turns => true,
+            JobOrder::Turns | JobOrder::Listed => true,
             JobOrder::Around => {
                 job == 0 && spec.stage == Some(Stage::build_script()) && spec.nth == 1
             }
@@ -644,6 +650,9 @@ impl<'a> Engine<'a> {
         if around {
             return self.start_held(0);
         }
+        if self.order == JobOrder::Listed {
+            return self.give_listed_turn();
+        }
         if self.order != JobOrder::Turns || self.jobs.iter().any(Job::has_awaited_call) {
             return Ok(false);
         }
@@ -654,6 +663,32 @@ impl<'a> Engine<'a> {
         let Some(job) = turn else { return Ok(false) };
         self.turn = (job + 1) % count;
         self.start_held(job)
+    }
+
+    /// With [`JobOrder::Listed`]: starts the held call that comes first in the list. A call that the driver has no program
+    /// for is in the list, too, and never held.
+    fn give_listed_turn(&mut self) -> Result<bool, EngineError> {
+        if self.jobs.iter().any(Job::has_awaited_call) {
+            return Ok(false);
+        }
+        let is_held = |turn: &Turn| {
+            let held = self.jobs.get(turn.job).and_then(|job| job.held.as_ref());
+            held.is_some_and(|held| held.program == turn.program && held.stage == turn.stage)
+        };
+        let turns = &self.environment.turns;
+        let next =
+            (0..turns.len()).find(|place| !self.given.contains(place) && is_held(&turns[*place]));
+        match next {
+            Some(place) => {
+                self.given.insert(place);
+                self.start_held(self.environment.turns[place].job)
+            }
+            // One that is in no list, as the cleanup of a job that is stopped.
+            None => match self.jobs.iter().position(|job| job.held.is_some()) {
+                Some(job) => self.start_held(job),
+                None => Ok(false),
+            },
+        }
     }
 
     fn start_held(&mut self, job: usize) -> Result<bool, EngineError> {

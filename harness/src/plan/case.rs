@@ -22,6 +22,8 @@ pub struct Case {
     pub jobs: Vec<CaseJob>,
     /// How the jobs of the case follow each other.
     pub order: JobOrder,
+    /// With [`JobOrder::Listed`]: all calls in their order, each with the number of its job.
+    pub turns: Vec<Turn>,
     /// The smallest budget of a run that it is part of.
     pub budget: Budget,
     /// Ids of the checks that may judge this case; empty: all of them.
@@ -53,12 +55,25 @@ pub enum JobOrder {
     /// The jobs take turns, one call each, in the order of the case, and never are two calls alive at once; a job with no
     /// calls left is passed over. Only for raw call sequences: the interleaving is then the same on every machine.
     Turns,
+    /// Call by call in the order of [`Case::turns`], and never are two calls alive at once. Only for raw call sequences.
+    Listed,
     /// The first job begins, stands still before its `build_script`, and goes on when all others are over, which follow each
     /// other. Only for raw call sequences.
     Around,
     /// The first job goes on until one of its stimuli is due. That waits while the others run, one after the other: they
     /// come and go while a call of the first one is alive, on every machine.
     Beside,
+}
+
+/// A call whose turn it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// Which job of the case, from 0.
+    pub job: usize,
+    /// Which program.
+    pub program: Program,
+    /// Which stage, for run.
+    pub stage: Option<Stage>,
 }
 
 /// One job of a case.

@@ -16,7 +16,7 @@ use crate::process::client::TrapMoment;
 
 use super::case::{
     Case, CaseJob, ChildPlace, HostEnvironment, JobOrder, JobShape, PlannedCall, Probe,
-    ProbeEnding, ProbeOutput, Sequence, Stimulus, StimulusAction, Surroundings, Trigger,
+    ProbeEnding, ProbeOutput, Sequence, Stimulus, StimulusAction, Surroundings, Trigger, Turn,
 };
 use super::probe::TOOLS;
 use super::{CaseDefaults, PlanError};
@@ -44,6 +44,7 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
             "a call, probe or stimulus names a job id that no [[job]] has".into(),
         ));
     }
+    let turns = turns(scenario, jobs).map_err(senseless)?;
     let jobs = jobs
         .iter()
         .enumerate()
@@ -60,7 +61,9 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
             Order::Turns => JobOrder::Turns,
             Order::Around => JobOrder::Around,
             Order::Beside => JobOrder::Beside,
+            Order::Listed => JobOrder::Listed,
         },
+        turns,
         budget: scenario.budget,
         only_checks: scenario.only_checks.clone(),
         surroundings: Surroundings {
@@ -70,6 +73,23 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
         },
         estimate,
     })
+}
+
+/// The calls in the order in which they are written, for those who go by it.
+fn turns(scenario: &Scenario, jobs: &[Job]) -> Result<Vec<Turn>, String> {
+    if scenario.order != Order::Listed {
+        return Ok(Vec::new());
+    }
+    let turn = |call: &Call| {
+        let (program, stage) = program_and_stage(&call.call)?;
+        let of_call = |job: &Job| call.job.is_none_or(|id| id == job.id);
+        Ok(Turn {
+            job: jobs.iter().position(of_call).unwrap_or_default(),
+            program,
+            stage,
+        })
+    };
+    scenario.calls.iter().map(turn).collect()
 }
 
 /// Makes one job of a case. What names no job belongs to the first one, except for probes, which are for all.

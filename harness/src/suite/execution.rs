@@ -537,6 +537,7 @@ impl<'run> Run<'run> {
                 every_call: company == Company::None,
             }),
             follow_children: case.surroundings.follow_children,
+            turns: case.turns.clone(),
             ..CaseEnvironment::new(Path::new(&self.supervisor), directories)
         };
         run_case(&environment, jobs, case.order, &self.interrupt).map_err(|error| error.to_string())

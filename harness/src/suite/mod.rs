@@ -10,6 +10,7 @@ pub mod coverage;
 pub mod evidence;
 mod execution;
 mod follow_up;
+mod fuzzing;
 mod interruption;
 pub mod merge;
 mod payload;
@@ -39,6 +40,7 @@ use crate::trace::Trace;
 pub use evidence::Evidence;
 
 pub use clock::{utc_date, utc_timestamp};
+pub use fuzzing::Fuzzer;
 pub use interruption::{InterruptSignal, Interruption};
 pub use single_job::{SingleJobError, run_single_job};
 pub use sweep::FaultSweep;

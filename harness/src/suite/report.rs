@@ -133,6 +133,11 @@ impl CaseRun {
         self.reached
     }
 
+    /// How many calls were made.
+    pub(super) fn calls(&self) -> usize {
+        self.calls
+    }
+
     /// Whether the harness could run it.
     pub(super) fn was_run(&self) -> bool {
         self.calls > 0

@@ -80,7 +80,7 @@ fn foreign_output(trace: &Trace) -> Vec<Deviation> {
         .collect()
 }
 
-/// Calls that do not work while another job is alive. The scripts of these cases succeed, or go on until the job is ended.
+/// Calls that do not work while another job is alive.
 fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
     let scripts = undisturbed_scripts(trace);
     let own_environment = calls(trace).any(|(_, call)| call.program == Program::Prepare)
@@ -102,12 +102,12 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
                 // Without prepare a driver has no environments of its own to keep apart; and where config names no
                 // directory, all jobs have the one that the runner is set to, maybe on this very machine.
                 (Program::Run, Some(run))
-                    if own_environment
-                        && run.printed("forgotten")
-                        && !never_remembered(trace, run) =>
+                    if own_environment && run.printed("forgotten") && remembered(trace, run) =>
                 {
                     "lost files of a job while another one was alive"
                 }
+                // What its own script has brought about.
+                (Program::Run, Some(run)) if run.script_code() != Some(0) => return None,
                 _ if exit_code(call) != Some(0) => "failed while another job was alive",
                 _ => return None,
             };
@@ -123,13 +123,16 @@ fn after_the_end(trace: &Trace, call: &CallRecord) -> bool {
     applied.any(|stimulus| stimulus.job == call.job && stimulus.at <= call.started)
 }
 
-/// The word that the script looks for was never left: its directory could not be written.
-fn never_remembered(trace: &Trace, run: &ScriptRun<'_>) -> bool {
-    earlier(trace, run.index).any(|(_, call)| {
+/// A stage of the same environment left the word that the script looks for.
+fn remembered(trace: &Trace, run: &ScriptRun<'_>) -> bool {
+    let mut same_environment = earlier(trace, run.index)
+        .rev()
+        .take_while(|(_, call)| call.program == Program::Run);
+    same_environment.any(|(_, call)| {
         let left = call.probe.as_ref();
         let left = left.and_then(|probe| probe.remember.as_ref());
         let nonce = call.nonce.as_deref().unwrap_or_default();
-        left.is_some() && left == run.probe.recall.as_ref() && !printed(call, nonce, "remembered")
+        left.is_some() && left == run.probe.recall.as_ref() && printed(call, nonce, "remembered")
     })
 }
 
@@ -146,9 +149,9 @@ fn chooses_directory(call: &CallRecord) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checks::testing::{SYSTEM_FAILURE, Scene, capture, exits, hangs};
+    use crate::checks::testing::{BUILD_FAILURE, SYSTEM_FAILURE, Scene, capture, exits, hangs};
     use crate::contract::exit::ExitStatus;
-    use crate::plan::case::{JobOrder, StimulusAction};
+    use crate::plan::case::{JobOrder, Probe, StimulusAction};
     use crate::trace::AppliedStimulus;
 
     const ID: &str = "isolation/jobs-do-not-disturb";
@@ -177,12 +180,24 @@ mod tests {
 
     #[test]
     fn a_job_that_loses_its_environment_is_found() {
+        let word = Some(("memory".to_owned(), "plum".to_owned()));
+        let remembers = Probe {
+            remember: word.clone(),
+            ..exits(0)
+        };
+        let recalls = Probe {
+            recall: word,
+            ..exits(0)
+        };
         two_jobs(JobOrder::Turns)
             .call(Program::Cleanup, 0)
+            .run_of(1, "get_sources", remembers, 0)
+            .printing("NONCE:start\nNONCE:remembered\nNONCE:end\n")
             .run_of(1, "build_script", exits(0), SYSTEM_FAILURE)
             .printing("no box\n")
-            .run_of(1, "after_script", exits(0), 0)
+            .run_of(1, "after_script", recalls, 0)
             .printing("NONCE:start\nNONCE:forgotten\nNONCE:end\n")
+            .run_of(1, "archive_cache", exits(3), BUILD_FAILURE)
             .expect(ID, 2);
     }
 

@@ -105,6 +105,7 @@ impl Suite for Scripted {
                 jobs: Vec::new(),
                 order: JobOrder::Sequential,
                 budget: driver_conformance_scenarios::model::Budget::Default,
+                turns: Vec::new(),
                 only_checks: Vec::new(),
                 surroundings: Surroundings::default(),
                 estimate: Duration::ZERO,

@@ -38,6 +38,7 @@ fn run(name: &str, result: verdict::CaseResult) -> (Case, verdict::CaseResult) {
             jobs: Vec::new(),
             order: JobOrder::Sequential,
             budget: driver_conformance_scenarios::model::Budget::Default,
+            turns: Vec::new(),
             only_checks: Vec::new(),
             surroundings: Surroundings::default(),
             estimate: Duration::ZERO,

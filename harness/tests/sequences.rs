@@ -1,0 +1,130 @@
+//! The fuzzer finds bugs that need a sequence of calls to show, and makes the sequence short.
+
+mod support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use support::write_program;
+
+/// A driver with such a bug: edits of a good one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Bug {
+    #[serde(rename = "about")]
+    _about: String,
+    base: String,
+    /// The check that finds it.
+    check: String,
+    edit: Vec<Edit>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    find: String,
+    replace: String,
+}
+
+/// Most events that a sequence may have when it is told.
+const EVENTS_MAX: usize = 6;
+
+fn scenarios() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")
+}
+
+/// Writes the driver with the bug, and returns what it is.
+fn write(name: &str, directory: &Path) -> Bug {
+    let file = scenarios().join("sequences").join(format!("{name}.toml"));
+    let text = fs::read_to_string(&file).expect("it is there");
+    let bug: Bug = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let base = scenarios().join("drivers").join(&bug.base).join("box");
+    let mut program = fs::read_to_string(base).expect("the good driver is there");
+    for edit in &bug.edit {
+        assert_eq!(
+            program.matches(&edit.find).count(),
+            1,
+            "{name}: {}",
+            edit.find
+        );
+        program = program.replace(&edit.find, &edit.replace);
+    }
+    write_program(&directory.join("box"), &program);
+    for call in ["config", "prepare", "run", "cleanup"] {
+        symlink("box", directory.join(call)).expect("linked");
+    }
+    bug
+}
+
+/// Fuzzes for a minute at most and expects the bug, in a short sequence that is kept.
+fn expect_found(name: &str) {
+    let home = tempfile::tempdir().expect("a directory");
+    let driver = home.path().join("driver");
+    fs::create_dir(&driver).expect("made");
+    let bug = write(name, &driver);
+    let report = home.path().join("report.json");
+    let output = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+        .arg("fuzz")
+        .arg(&driver)
+        .args(["--time", "60s"])
+        .arg(format!("--report=json={}", report.display()))
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary can be started");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{name}: {shown}");
+    let report: Value =
+        serde_json::from_str(&fs::read_to_string(report).expect("written")).expect("a JSON report");
+    let found: Vec<&str> = report["findings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|finding| finding["check"].as_str())
+        .collect();
+    assert!(found.contains(&bug.check.as_str()), "{name}: {found:?}");
+    let notes = report["notes"].to_string();
+    let events: usize = notes
+        .split_once(" has ")
+        .and_then(|(_, rest)| rest.split(' ').next()?.parse().ok())
+        .unwrap_or_else(|| panic!("{name}: {notes}"));
+    assert!(events <= EVENTS_MAX, "{name}: {notes}");
+    let kept = driver.join("driver-conformance-regressions.toml");
+    let kept = fs::read_to_string(kept).expect("the sequence is kept");
+    assert!(kept.contains(&bug.check), "{name}: {kept}");
+}
+
+#[test]
+fn a_third_attempt_is_found() {
+    expect_found("third-attempt-refused");
+}
+
+#[test]
+fn a_job_that_takes_the_box_of_another_is_found() {
+    expect_found("cleanup-takes-first-of-two");
+}
+
+/// All of them take minutes: `cargo test --test sequences -- --ignored`.
+#[test]
+#[ignore = "takes minutes; two of them are tested always"]
+fn each_is_found() {
+    let entries = fs::read_dir(scenarios().join("sequences")).expect("a directory");
+    let mut names: Vec<String> = entries
+        .map(|entry| {
+            let path = entry.expect("readable").path();
+            path.file_stem()
+                .expect("named")
+                .to_string_lossy()
+                .into_owned()
+        })
+        .collect();
+    names.sort();
+    assert!(names.len() >= 10, "{names:?}");
+    for name in &names {
+        expect_found(name);
+    }
+}
