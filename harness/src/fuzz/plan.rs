@@ -103,7 +103,7 @@ pub struct Fate {
 /// All plans.
 pub fn strategy() -> impl Strategy<Value = Plan> {
     prop_oneof![
-        3 => vec(event(Just(false).boxed()), 1..=EVENTS_MAX).prop_map(Plan::Calls),
+        5 => vec(event(Just(false).boxed()), 1..=EVENTS_MAX).prop_map(Plan::Calls),
         2 => vec(event(any::<bool>().boxed()), 2..=EVENTS_MAX).prop_map(Plan::Calls),
         1 => (any::<bool>(), vec(job_event(), 1..=JOBS_MAX))
             .prop_map(|(at_once, jobs)| Plan::Jobs { at_once, jobs }),

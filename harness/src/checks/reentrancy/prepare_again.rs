@@ -27,7 +27,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, deviation, each, ending, exit_code, overlapping, undisturbed,
+    calls, deviation, each, earlier, ending, exit_code, overlapping, undisturbed,
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
@@ -39,12 +39,31 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         return None;
     }
     let again = calls(trace).filter(|(index, call)| {
-        call.program == Program::Prepare && undisturbed(trace, *index) && left_over(trace, *index)
+        call.program == Program::Prepare
+            && undisturbed(trace, *index)
+            && (left_over(trace, *index) || worked_before(trace, *index))
     });
     each(again, |(index, call)| {
-        let message = "failed because of what an earlier prepare had left";
+        let message = if left_over(trace, index) {
+            "failed because of what an earlier prepare had left"
+        } else {
+            "failed although an earlier prepare of the job had worked, and was cleaned up"
+        };
         (exit_code(call) != Some(0))
             .then(|| deviation(trace, index, message, &["exit status 0"], ending(call)))
+    })
+}
+
+/// An earlier prepare of the same job worked, and the runner has cleaned up after it, as it does before each new attempt.
+fn worked_before(trace: &Trace, index: CallIndex) -> bool {
+    let mut before = earlier(trace, index).skip_while(|(earlier, call)| {
+        let worked = call.program == Program::Prepare && exit_code(call) == Some(0);
+        !worked || !undisturbed(trace, *earlier)
+    });
+    before.any(|(cleanup, call)| {
+        call.program == Program::Cleanup
+            && exit_code(call) == Some(0)
+            && undisturbed(trace, cleanup)
     })
 }
 
@@ -73,6 +92,19 @@ mod tests {
     use crate::plan::case::JobOrder;
 
     const ID: &str = "reentrancy/prepare-again";
+
+    #[test]
+    fn what_worked_once_works_after_a_cleanup() {
+        let cleaned = || {
+            Scene::new()
+                .call(Program::Prepare, 0)
+                .call(Program::Cleanup, 0)
+        };
+        cleaned()
+            .call(Program::Prepare, SYSTEM_FAILURE)
+            .expect(ID, 1);
+        cleaned().call(Program::Prepare, 0).expect_clean(ID);
+    }
 
     #[test]
     fn a_second_success_is_fine() {
