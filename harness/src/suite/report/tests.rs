@@ -26,6 +26,7 @@ pub(in crate::suite) fn driver() -> Driver {
         digest: "sha256:0".into(),
         notes: Vec::new(),
         lists: Vec::new(),
+        host_environment: Vec::new(),
         backend: None,
     }
 }
