@@ -26,7 +26,6 @@ pub(in crate::suite) fn driver() -> Driver {
         digest: "sha256:0".into(),
         notes: Vec::new(),
         lists: Vec::new(),
-        host_environment: Vec::new(),
         backend: None,
     }
 }
