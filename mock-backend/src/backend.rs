@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::box_root;
@@ -32,6 +33,8 @@ pub(crate) struct Backend {
     pub(crate) faults: Faults,
     /// Pass-through: where the real tools are looked up.
     pub(crate) real: Option<String>,
+    /// Where the HTTP API is, if the personality has one.
+    pub(crate) http: OnceLock<SocketAddr>,
     cases: Mutex<HashMap<String, Arc<Case>>>,
 }
 
@@ -88,8 +91,20 @@ impl Backend {
             ledger: Ledger::begin(&place::ledger(root))?,
             faults: Faults::default(),
             real,
+            http: OnceLock::new(),
             cases: Mutex::default(),
         })
+    }
+
+    /// The variables that a driver needs beside PATH to find the backend.
+    pub(crate) fn environment(&self, tag: &str) -> Vec<(String, String)> {
+        let (Some(http), Some(address)) = (self.personality.http(), self.http.get()) else {
+            return Vec::new();
+        };
+        vec![
+            (http.url_variable.clone(), format!("http://{address}/{tag}")),
+            (http.token_variable.clone(), crate::http::token(tag)),
+        ]
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Case>>> {

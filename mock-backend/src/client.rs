@@ -141,9 +141,13 @@ impl Control {
 
     /// Opens a case; returns the directory that must come first on its PATH.
     pub fn open_case(&mut self, tag: &str) -> io::Result<PathBuf> {
+        self.open(tag).map(|opened| opened.shims)
+    }
+
+    /// Opens a case; returns all that a driver needs to find the backend.
+    pub fn open(&mut self, tag: &str) -> io::Result<Opened> {
         let tag = tag.to_owned();
-        let opened: Opened = self.ask(&Command::OpenCase { tag })?;
-        Ok(opened.shims)
+        self.ask(&Command::OpenCase { tag })
     }
 
     /// Puts an object of somebody else into a case.

@@ -156,7 +156,10 @@ fn obey(backend: &Backend, command: Command) -> io::Result<Value> {
         Command::Status => Ok(serde_json::to_value(status(backend))?),
         Command::OpenCase { tag } => {
             backend.open_case(&tag)?;
-            Ok(json!({ "shims": place::shims(&backend.root, &tag) }))
+            Ok(json!({
+                "shims": place::shims(&backend.root, &tag),
+                "environment": backend.environment(&tag),
+            }))
         }
         Command::Seed { tag, kind, name } => {
             let case = case(&tag)?;
@@ -228,6 +231,9 @@ fn content(backend: &Backend, tag: &str) -> io::Result<CaseContent> {
 
 /// What `open-case` answers.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Opened {
-    pub(crate) shims: PathBuf,
+pub struct Opened {
+    /// The directory that must come first on the PATH of the case.
+    pub shims: PathBuf,
+    /// Variables that a driver needs beside that.
+    pub environment: Vec<(String, String)>,
 }

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `shim`, `wire`, `protocol` | the shim, and what it and the backend say to each other |
 //! | `serve`, `session`, `control` | the process of the backend; one request; the control socket |
+//! | `http` | the HTTP API, for personalities with routes |
 //! | `backend`, `runtime` | cases, objects and their processes |
 //! | `box_init`, `box_root` | the first process of a box, and its file system |
 //! | `personality` | which tool the shims are |
@@ -23,6 +24,7 @@ mod box_root;
 pub mod client;
 pub mod control;
 pub mod faults;
+mod http;
 pub mod ledger;
 mod personality;
 pub mod place;

@@ -93,13 +93,16 @@ Starts a backend for you to drive, until you press Ctrl-D or Ctrl-C.
         let own = temporary.path().join("backend");
         let root = order.directory.clone().unwrap_or(own);
         let backend = BackendProcess::start(&std::env::current_exe()?, &root, &order.wanted)?;
-        let shims = backend.control()?.open_case("mine")?;
+        let opened = backend.control()?.open("mine")?;
         println!("{}: {}", personality.name(), personality.about());
         println!("boxes    {}", backend.status().isolation);
         println!("ledger   {}", place::ledger(&root).display());
         println!("control  {}", place::control_socket(&root).display());
         println!("In another terminal:\n");
-        println!("  export PATH={}:$PATH", shims.display());
+        println!("  export PATH={}:$PATH", opened.shims.display());
+        for (name, value) in &opened.environment {
+            println!("  export {name}={value}");
+        }
         let mut rest = Vec::new();
         io::stdin().lock().read_to_end(&mut rest)?;
         Ok(())

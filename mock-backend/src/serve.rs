@@ -85,6 +85,10 @@ fn begin(order: &Order) -> Result<Arc<Backend>, String> {
         .map_err(failed)?;
     let backend = Backend::begin(&order.root, personality, order.real.clone()).map_err(failed)?;
     let backend = Arc::new(backend);
+    if backend.personality.http().is_some() {
+        let address = crate::http::start(&backend).map_err(failed)?;
+        let _only_once = backend.http.set(address);
+    }
     let shims = listen(&place::shim_socket(&order.root)).map_err(failed)?;
     let control = listen(&place::control_socket(&order.root)).map_err(failed)?;
     accept(shims, &backend, session::serve).map_err(failed)?;

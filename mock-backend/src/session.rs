@@ -69,6 +69,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) client: &'a UnixStream,
     /// The fault that is just asked.
     pub(crate) fault: Cell<u64>,
+    /// Over HTTP: how much later the answer comes, instead of a wait for it.
+    pub(crate) http_delay: Option<&'a Cell<Duration>>,
 }
 
 /// Serves one shim.
@@ -107,6 +109,7 @@ pub(crate) fn serve(backend: &Backend, client: &UnixStream) -> io::Result<()> {
                 shim: &shim,
                 client,
                 fault: Cell::new(0),
+                http_delay: None,
             };
             scene.play()?
         }
@@ -190,7 +193,7 @@ fn left_within(client: &UnixStream, patience: Duration, enough: impl Fn() -> boo
 
 impl Scene<'_> {
     /// Does it, with the faults that strike; `None`: nobody is there to hear the answer.
-    fn play(&self) -> io::Result<Option<Answer>> {
+    pub(crate) fn play(&self) -> io::Result<Option<Answer>> {
         let struck = self.backend.faults.strike(self.request);
         let mut twists = Twists::default();
         let mut before = Before::Proceed;
@@ -324,14 +327,21 @@ impl Scene<'_> {
     }
 
     /// The answer of an HTTP server, if it is one.
-    #[expect(clippy::unused_self, reason = "command lines have no status")]
     pub(crate) fn http_status(
         &self,
-        _code: i32,
-        _text: &str,
-        _retry_after_s: Option<u64>,
+        code: i32,
+        text: &str,
+        retry_after_s: Option<u64>,
     ) -> Option<Answer> {
-        None
+        self.http_delay?;
+        let wait = retry_after_s.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
+        let body = serde_json::json!({ "error": { "code": code, "message": text } });
+        Some(Answer {
+            code,
+            errors: body.to_string().into_bytes(),
+            headers: wait.into_iter().collect(),
+            ..Answer::default()
+        })
     }
 
     /// Whether the tool is killed before the time is over or `enough` says so.
@@ -340,6 +350,10 @@ impl Scene<'_> {
         patience: Duration,
         enough: impl Fn() -> bool,
     ) -> bool {
+        if let Some(delay) = self.http_delay {
+            delay.set(delay.get().saturating_add(patience));
+            return false;
+        }
         left_within(self.client, patience, enough)
     }
 

@@ -446,6 +446,70 @@ fn docker_has_its_own_words() {
 }
 
 #[test]
+fn the_http_api_makes_machines_that_ssh_reaches() {
+    let mut bench = Bench::new("http-vm");
+    if !bench.is_isolated() {
+        return;
+    }
+    let opened = bench.control.open("cloud").expect("a case");
+    let case = Case {
+        shims: opened.shims,
+    };
+    let variable = |name: &str| {
+        let mut all = opened.environment.iter();
+        let (_, value) = all.find(|(known, _)| known == name).expect("it is told");
+        value.clone()
+    };
+    let (url, token) = (variable("VM_API_URL"), variable("VM_API_TOKEN"));
+    let ask = |method: &str, path: &str, body: &str| {
+        let line = format!(
+            "curl -s -X {method} -H 'Authorization: Bearer {token}' -d '{body}' -w ' %{{http_code}}' {url}/v1/{path}"
+        );
+        let (_, answer) = case.run(&line);
+        let (body, status) = answer.rsplit_once(' ').expect("a status");
+        (status.to_owned(), body.to_owned())
+    };
+    let instance = r#"{"name": "vm", "image": "debian"}"#;
+    let (status, body) = ask("POST", "instances", instance);
+    assert_eq!(status, "202", "{body}");
+    assert!(body.contains(r#""status":"building""#), "{body}");
+    assert_eq!(ask("POST", "instances", instance).0, "409");
+    let mut active = String::new();
+    wait_until("the machine", || {
+        active = ask("GET", "instances/vm", "").1;
+        active.contains(r#""status":"active""#)
+    });
+    let (_, address) = active.split_once(r#""address":""#).expect("it has one");
+    let (address, _) = address.split_once('"').expect("it ends");
+    assert_eq!(
+        case.run(&format!("ssh root@{address} 'echo there; exit 7'")),
+        (7, "there".into())
+    );
+    assert!(
+        ask("GET", "instances?per_page=1", "")
+            .1
+            .contains(r#""total":1"#)
+    );
+    assert_eq!(
+        case.run(&format!(
+            "curl -s -o /dev/null -w '%{{http_code}}' {url}/v1/instances"
+        ))
+        .1,
+        "401"
+    );
+    assert_eq!(ask("DELETE", "instances/vm", "").0, "204");
+    assert_eq!(ask("DELETE", "instances/vm", "").0, "404");
+    bench.arm(
+        "cloud",
+        FaultKind::Unavailable { retry_after_s: 3 },
+        "GET /v1/instances",
+    );
+    assert_eq!(ask("GET", "instances", "").0, "503");
+    let entries = bench.control.entries("cloud").expect("known");
+    assert_eq!(entries[0].request.verb, "POST /v1/instances");
+}
+
+#[test]
 fn what_is_not_emulated_is_told_loudly_and_remembered() {
     let mut bench = Bench::new("podman");
     let case = bench.case("gap");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use driver_conformance_mock_backend::client::{BackendProcess, Control};
-use driver_conformance_mock_backend::control::CaseContent;
+use driver_conformance_mock_backend::control::{CaseContent, Opened};
 use driver_conformance_mock_backend::ledger::{Caller, Entry};
 use driver_conformance_mock_backend::{BOX, Object};
 
@@ -31,7 +31,7 @@ const REQUEST_CHARACTERS_MAX: usize = 200;
 pub struct CaseBackend {
     control: Mutex<Control>,
     tag: String,
-    shims: PathBuf,
+    opened: Opened,
     seeded: bool,
 }
 
@@ -50,7 +50,7 @@ impl CaseBackend {
     /// Opens a case with a name of its own. With `keepsakes`, somebody else has objects in it.
     pub fn open(backend: &BackendProcess, tag: &str, keepsakes: bool) -> io::Result<Self> {
         let mut control = backend.control()?;
-        let shims = control.open_case(tag)?;
+        let opened = control.open(tag)?;
         if keepsakes {
             for (kind, name) in FOREIGN {
                 control.seed(tag, kind, name)?;
@@ -59,14 +59,19 @@ impl CaseBackend {
         Ok(Self {
             control: Mutex::new(control),
             tag: tag.to_owned(),
-            shims,
+            opened,
             seeded: keepsakes,
         })
     }
 
     /// The directory that must come first on the PATH of the case.
     pub fn shims(&self) -> &Path {
-        &self.shims
+        &self.opened.shims
+    }
+
+    /// Variables that a driver needs to find the backend, beside PATH.
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.opened.environment
     }
 
     /// The name of the case toward the backend, for the triggers of faults.

@@ -517,11 +517,14 @@ impl<'run> Run<'run> {
             Some(backend) => format!("{}:{}", backend.shims().display(), self.runner_path),
             None => self.runner_path.clone(),
         };
+        let mut host_environment = self.driver.host_environment.clone();
+        let of_backend = backend.as_ref().map_or(&[][..], CaseBackend::environment);
+        host_environment.extend_from_slice(of_backend);
         let context = CaseContext {
             seed: self.options.seed,
             provide_directories: self.driver.provide_directories,
             runner_path: &runner_path,
-            host_environment: &self.driver.host_environment,
+            host_environment: &host_environment,
             now_unix_us: unix_us(),
         };
         let jobs = job_runs(case, &context, &directories)?;

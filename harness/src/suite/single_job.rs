@@ -58,6 +58,7 @@ pub fn run_single_job(
     let open = |process: &BackendProcess| CaseBackend::open(process, "job", false);
     let backend = process.as_ref().map(open).transpose().map_err(harness)?;
     if let Some(backend) = &backend {
+        host_environment.extend(backend.environment().iter().cloned());
         let path = host_environment.entry("PATH".to_owned()).or_default();
         *path = format!("{}:{path}", backend.shims().display());
     }

@@ -17,7 +17,8 @@ impl KillDriver {
     /// Whether the tool died as well.
     fn kill(&self, scene: &Scene<'_>) -> bool {
         scene.kill_caller(self.signal);
-        scene.client_leaves_within(DEATH_PATIENCE, || false)
+        // Over HTTP the caller's end is not seen, and its request is lost with it.
+        scene.http_delay.is_some() || scene.client_leaves_within(DEATH_PATIENCE, || false)
     }
 }
 

@@ -46,6 +46,60 @@ pub(super) struct File {
     /// The verbs.
     #[serde(default)]
     pub(super) verb: Vec<Verb>,
+    /// How drivers learn where the HTTP API is, if there is one.
+    pub(super) http: Option<Http>,
+    /// What the HTTP API answers.
+    #[serde(default)]
+    pub(super) route: Vec<Route>,
+}
+
+/// The variables of the runner's environment in which a driver finds the HTTP API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    /// Its URL.
+    pub(crate) url_variable: String,
+    /// The token that must be in `Authorization: Bearer …`.
+    pub(crate) token_variable: String,
+}
+
+/// A route of the HTTP API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Route {
+    /// GET, POST, PUT, DELETE …
+    pub(crate) method: String,
+    /// The path below the API's URL; `{name}` is a part that sets a parameter.
+    pub(crate) path: String,
+    /// The status of the answer when it was done.
+    pub(crate) status: u16,
+    /// What it does: the name of an operation.
+    pub(crate) operation: String,
+    /// To which kind of object.
+    #[serde(default)]
+    pub(crate) kind: String,
+    /// Keys of the body, and the parameters that they set.
+    #[serde(default)]
+    pub(crate) body: BTreeMap<String, String>,
+    /// Parameters that are always set.
+    #[serde(default)]
+    pub(crate) with: BTreeMap<String, String>,
+    /// What the answer shows.
+    #[serde(default)]
+    pub(crate) shows: Shows,
+}
+
+/// What the answer of a route shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Shows {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The document of the object that it was done to.
+    Object,
+    /// A page of the documents of all objects.
+    List,
 }
 
 /// What is printed, and the exit code.
@@ -76,7 +130,7 @@ pub(crate) struct Options {
 }
 
 /// A verb of a program.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Verb {
     /// Of which program; none: of all of them.

@@ -17,12 +17,12 @@ use std::path::Path;
 use crate::runtime::world::{Refusal, State, state_word};
 
 pub(crate) use self::arguments::{Misunderstood, Parameters};
-use self::file::{File, Options};
-pub(crate) use self::file::{Said, Verb};
+use self::file::{File, Http, Options};
+pub(crate) use self::file::{Route, Said, Shows, Verb};
 use self::text::{Fields, fill};
 
 /// The personalities that come with the program.
-const BUILT_IN: [(&str, &str); 10] = [
+const BUILT_IN: [(&str, &str); 11] = [
     ("podman", include_str!("../../personalities/podman.toml")),
     ("docker", include_str!("../../personalities/docker.toml")),
     ("libvirt", include_str!("../../personalities/libvirt.toml")),
@@ -33,6 +33,7 @@ const BUILT_IN: [(&str, &str); 10] = [
     ("udocker", include_str!("../../personalities/udocker.toml")),
     ("tart", include_str!("../../personalities/tart.toml")),
     ("slurm", include_str!("../../personalities/slurm.toml")),
+    ("http-vm", include_str!("../../personalities/http-vm.toml")),
 ];
 
 /// Why there is no such personality.
@@ -82,6 +83,8 @@ pub struct Personality {
     environment: BTreeMap<String, String>,
     guest: BTreeMap<String, String>,
     verbs: Vec<Verb>,
+    http: Option<Http>,
+    routes: Vec<Route>,
 }
 
 impl Personality {
@@ -153,6 +156,8 @@ impl Personality {
             environment: BTreeMap::new(),
             guest: BTreeMap::new(),
             verbs: Vec::new(),
+            http: None,
+            routes: Vec::new(),
         });
         let mut made = Self {
             name: file.name,
@@ -172,6 +177,8 @@ impl Personality {
         made.guest.extend(file.guest);
         // The first that fits is taken.
         made.verbs.splice(0..0, file.verb);
+        made.routes.splice(0..0, file.route);
+        made.http = file.http.or(made.http);
         made
     }
 
@@ -188,6 +195,16 @@ impl Personality {
     /// The programs that are put on PATH.
     pub fn programs(&self) -> &[String] {
         &self.programs
+    }
+
+    /// How drivers learn where its HTTP API is, if it has one.
+    pub(crate) fn http(&self) -> Option<&Http> {
+        self.http.as_ref()
+    }
+
+    /// What its HTTP API answers.
+    pub(crate) fn routes(&self) -> &[Route] {
+        &self.routes
     }
 
     pub(crate) fn ready_after_polls(&self) -> u32 {
