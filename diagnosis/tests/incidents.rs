@@ -1,7 +1,9 @@
 //! Incidents as they come in: logs with the words of tools around the structure of the runner, and logs that are none of ours.
 
-use driver_conformance_diagnosis::diagnose;
+use std::fmt::Write as _;
+
 use driver_conformance_diagnosis::text::Input;
+use driver_conformance_diagnosis::{diagnose, render};
 
 /// A job log without time stamps: sections with what was printed in them, and a verdict.
 fn job(sections: &[(&str, &str)], verdict: &str) -> String {
@@ -19,10 +21,10 @@ fn job(sections: &[(&str, &str)], verdict: &str) -> String {
             other => panic!("no heading for {other}"),
         };
         let at = 1_795_478_400 + index;
-        log.push_str(&format!("section_start:{at}:{name}\r\u{1b}[0K\u{1b}[0K\u{1b}[36;1m{heading}\u{1b}[0;m\u{1b}[0;m\n{text}"));
-        log.push_str(&format!("section_end:{at}:{name}\r\u{1b}[0K"));
+        write!(log, "section_start:{at}:{name}\r\u{1b}[0K\u{1b}[0K\u{1b}[36;1m{heading}\u{1b}[0;m\u{1b}[0;m\n{text}").expect("writing to a string");
+        write!(log, "section_end:{at}:{name}\r\u{1b}[0K").expect("writing to a string");
     }
-    log.push_str(&format!("\u{1b}[31;1m{verdict}\u{1b}[0;m\n"));
+    writeln!(log, "\u{1b}[31;1m{verdict}\u{1b}[0;m").expect("writing to a string");
     log
 }
 
@@ -92,6 +94,7 @@ fn expect(name: &str, log: &str, wanted: &str) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table of incidents")]
 fn words_of_a_tool_count_at_the_call_that_failed() {
     let environment = |error: &str| {
         format!(
@@ -343,7 +346,6 @@ fn the_forms_of_a_diagnosis() {
         SYSTEM_2,
     );
     let diagnosis = diagnose(&[Input::whole("job.log", log)]);
-    use driver_conformance_diagnosis::render;
     insta::assert_snapshot!("diagnosis-text", render::text(&diagnosis));
     insta::assert_snapshot!("diagnosis-markdown", render::markdown(&diagnosis));
     insta::assert_snapshot!("diagnosis-json", render::json(&diagnosis));
