@@ -61,7 +61,8 @@ fn write(name: &str, directory: &Path) -> Bug {
     bug
 }
 
-/// Fuzzes for a minute at most and expects the bug, in a short sequence that is kept.
+/// Fuzzes until something is found and expects the bug, in a short sequence that is kept. What is drawn depends on the seed
+/// alone; the time is for machines that are busy.
 fn expect_found(name: &str) {
     let home = tempfile::tempdir().expect("a directory");
     let driver = home.path().join("driver");
@@ -71,7 +72,7 @@ fn expect_found(name: &str) {
     let output = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
         .arg("fuzz")
         .arg(&driver)
-        .args(["--time", "60s"])
+        .args(["--time", "10m"])
         .arg(format!("--report=json={}", report.display()))
         .stdin(Stdio::null())
         .output()
@@ -111,11 +112,11 @@ fn a_third_attempt_is_found() {
 }
 
 #[test]
-fn a_job_that_takes_the_box_of_another_is_found() {
-    expect_found("cleanup-takes-first-of-two");
+fn a_stage_that_is_skipped_the_second_time_is_found() {
+    expect_found("repeated-sources-skipped");
 }
 
-/// All of them take minutes: `cargo test --test sequences -- --ignored`.
+/// All of them take many minutes; some need more sequences than a minute has room for on a small machine: `cargo test --test sequences -- --ignored`.
 #[test]
 #[ignore = "takes minutes; two of them are tested always"]
 fn each_is_found() {
