@@ -227,10 +227,13 @@ pub fn of_cause(cause: &str) -> Option<&'static Symptom> {
 
 /// Reads the embedded symptoms.
 pub fn load() -> Result<Vec<Symptom>, ScenarioError> {
-    FILES
+    let mut symptoms: Vec<Symptom> = FILES
         .iter()
         .map(|file| parse(file.path, file.text))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    // Names of files sort otherwise than names of causes, which have no `.toml`.
+    symptoms.sort_by_key(|symptom| symptom.cause);
+    Ok(symptoms)
 }
 
 /// Reads one file.
