@@ -174,7 +174,7 @@ mod tests {
         let (numbers, checks) = (numbers(), check_facts());
         for page in page::all() {
             let text = explain::page(page, &numbers, &checks).text();
-            let open = text.find("{").filter(|at| {
+            let open = text.find('{').filter(|at| {
                 !text[*at..].starts_with("{ \"driver\"")
                     && !text[*at..].starts_with("{\"name\"")
                     && !text[*at..].starts_with("{ \"NAME\"")

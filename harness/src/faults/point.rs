@@ -311,6 +311,7 @@ mod tests {
                 name: (*name).to_owned(),
                 nth: *nth,
                 ended: *ended,
+                holds: Vec::new(),
             };
             scene.trace.children.push((CallIndex(0), program));
         }

@@ -15,6 +15,9 @@ pub const BINARY_BYTES: &[u8] = &[
     0xff, 0xfe, 0x00, 0x80, b'a', 0xc0, 0xaf, 0xe2, 0x82, b'\r', b'b', 0xed, 0xa0, 0x80,
 ];
 
+/// What [`ProbeOutput::Lines`] prints first, on both streams, whatever becomes of the script: only the exit code says that.
+const ALARM: &str = "ERROR: Job failed: FATAL error, exit status 1";
+
 /// Tools that the scripts of real jobs need in the environment, besides their shell (E20).
 pub const TOOLS: [&str; 3] = ["git", "git-lfs", "gitlab-runner"];
 
@@ -121,6 +124,7 @@ fn output(text: &mut String, output: ProbeOutput, nonce: &str) {
     match output {
         ProbeOutput::None | ProbeOutput::Unterminated => {}
         ProbeOutput::Lines(count) => {
+            let _ = writeln!(text, "echo '{ALARM}'; echo '{ALARM}' >&2");
             let _ = writeln!(
                 text,
                 "number=1\nwhile [ \"$number\" -le {count} ]; do\n\
@@ -247,8 +251,9 @@ mod tests {
             ..Probe::default()
         });
         assert!(text(&stdout).contains("driver-conformance:abc:line:3\n"));
+        assert!(text(&stdout).contains(ALARM));
         assert!(text(&stderr).ends_with("driver-conformance:abc:error-line:3\n"));
-        assert_eq!(text(&stderr).lines().count(), 3);
+        assert_eq!(text(&stderr).lines().count(), 1 + 3);
     }
 
     #[test]

@@ -438,7 +438,12 @@ fn spawn_as_ordered(
     let Some(trace) = &order.trace else {
         return spawn(order, standard).map_err(NotStarted::Errno);
     };
-    let pid = spawn_traced(order, standard)?;
+    let pid = match spawn_traced(order, standard) {
+        Err(NotStarted::NotTraced(_)) if trace.optional => {
+            return spawn(order, standard).map_err(NotStarted::Errno);
+        }
+        started => started?,
+    };
     tracer.follow(order.call, pid, trace);
     Ok(pid)
 }

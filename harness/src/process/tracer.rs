@@ -48,6 +48,7 @@ struct Followed {
     /// The driver's own program has begun.
     begun: bool,
     trap: Option<Trap>,
+    words: Vec<String>,
     programs: Vec<ChildProgram>,
 }
 
@@ -91,6 +92,7 @@ impl Tracer {
                 leader,
                 begun: false,
                 trap: order.trap.clone(),
+                words: order.words.clone(),
                 programs: Vec::new(),
             },
         );
@@ -182,6 +184,7 @@ impl Tracer {
             name,
             nth,
             ended: false,
+            holds: held(pid, &followed.words),
         });
         let begun = followed.programs.last()?;
         let trap = followed.trap.as_ref().filter(|trap| {
@@ -235,6 +238,19 @@ fn program_name(pid: i32) -> String {
     } else {
         name
     }
+}
+
+/// Which of some words are in the arguments of a process, by their places.
+fn held(pid: i32, words: &[String]) -> Vec<usize> {
+    if words.is_empty() {
+        return Vec::new();
+    }
+    let line = super::tree::whole_command_line(pid).unwrap_or_default();
+    let places = words.iter().enumerate();
+    places
+        .filter(|(_, word)| crate::bytes::contains(&line, word.as_bytes()))
+        .map(|(place, _)| place)
+        .collect()
 }
 
 /// What an event of a process is about: of a fork, the new process.

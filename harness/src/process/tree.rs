@@ -42,15 +42,18 @@ pub(crate) fn command_lines(root: i32) -> Vec<Vec<u8>> {
         .into_iter()
         .filter(|process| !process.zombie);
     living
-        .filter_map(|process| {
-            let mut line = Vec::new();
-            let file = fs::File::open(format!("/proc/{}/cmdline", process.pid)).ok()?;
-            file.take(COMMAND_LINE_BYTES_MAX)
-                .read_to_end(&mut line)
-                .ok()?;
-            Some(line)
-        })
+        .filter_map(|process| whole_command_line(process.pid))
         .collect()
+}
+
+/// The command line of a process with NULs between its arguments.
+pub(super) fn whole_command_line(pid: i32) -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    file.take(COMMAND_LINE_BYTES_MAX)
+        .read_to_end(&mut line)
+        .ok()?;
+    Some(line)
 }
 
 fn walk(first: Vec<i32>) -> Vec<Process> {

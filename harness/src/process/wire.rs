@@ -44,6 +44,10 @@ pub(super) struct StartOrder {
 pub struct TraceOrder {
     /// What is done at one of them.
     pub trap: Option<Trap>,
+    /// What is looked for in their arguments.
+    pub words: Vec<String>,
+    /// Where processes may not be traced, the call is started all the same.
+    pub optional: bool,
 }
 
 /// At which of the programs that a call starts its group gets a signal.
@@ -77,6 +81,9 @@ pub struct ChildProgram {
     pub nth: u32,
     /// It had ended before the call had.
     pub ended: bool,
+    /// Which of [`TraceOrder::words`] are in its arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<usize>,
 }
 
 /// From harness to supervisor.

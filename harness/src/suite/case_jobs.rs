@@ -144,11 +144,13 @@ pub(super) fn secrets(case: &Case) -> Vec<Secret> {
             .map(|(name, value)| Secret {
                 name: name.clone(),
                 value: value.clone(),
+                drawn: false,
             })
             .collect();
         found.push(Secret {
             name: "CI_JOB_TOKEN".to_owned(),
             value: job_token(job.job_id),
+            drawn: true,
         });
         found
     };

@@ -194,7 +194,10 @@ impl Engine<'_> {
     fn trace_order(&mut self, job: usize, index: CallIndex, spec: &CallSpec) -> Option<TraceOrder> {
         let board = &mut self.jobs[job].board;
         let trap = board.trap(spec.program, spec.stage.as_ref(), index);
-        if trap.is_none() && !self.environment.follow_children {
+        let follow = trap.is_some() || self.environment.follow_children;
+        // Programs that get more rights than their caller has do not if an unprivileged process traces them.
+        let may_look = self.secrets.is_on() && rustix::process::geteuid().is_root();
+        if !follow && !may_look {
             return None;
         }
         let trap = trap.map(|(place, action)| Trap {
@@ -206,7 +209,16 @@ impl Engine<'_> {
                 _ => KillSignal::Term,
             }),
         });
-        Some(TraceOrder { trap })
+        let words = if may_look {
+            self.secrets.values()
+        } else {
+            Vec::new()
+        };
+        Some(TraceOrder {
+            trap,
+            words,
+            optional: !follow,
+        })
     }
 
     /// A call was signalled at a program that it started.
@@ -283,6 +295,10 @@ impl Engine<'_> {
                 Ok(())
             }
             Report::Children { call, programs } => {
+                for program in &programs {
+                    self.secrets
+                        .program_seen(&program.name, &program.holds, index(call));
+                }
                 let children = programs.into_iter();
                 let children = children.map(|program| (index(call), program));
                 self.trace.children.extend(children);
