@@ -1,6 +1,6 @@
 //! The checklist of a cleanup that may be called at any time, ticked by what a report has seen.
 
-use driver_conformance_reports::model::{CaseResult, Report, Status};
+use driver_conformance_reports::model::{CaseResult, ChecklistItem, Report, Status};
 use driver_conformance_scenarios::page::{self, Item};
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -41,6 +41,24 @@ pub fn checklist(report: Option<&Report>) -> Document {
         title: "Checklist: a cleanup that may be called at any time".to_owned(),
         blocks,
     }
+}
+
+/// The same items for the report itself.
+pub fn ticked(report: &Report) -> Vec<ChecklistItem> {
+    let items = page::items().iter().map(|item| {
+        let (status, cases) = match state(item, report) {
+            State::Ticked(cases) => (Status::Pass, cases),
+            State::Failed(cases) => (Status::Fail, cases),
+            State::Untested => (Status::Skip, Vec::new()),
+        };
+        ChecklistItem {
+            sentence: format!("{}.", item.text),
+            status,
+            checks: item.checks.clone(),
+            cases,
+        }
+    });
+    items.collect()
 }
 
 fn statement(item: &Item, report: Option<&Report>) -> Statement {

@@ -1,6 +1,6 @@
 //! From logs to causes: what a job log, a runner's log or a report says about why a job went wrong.
 //!
-//! Pure: text in, [`model::Diagnosis`] out. [`text`] makes lines of any file, [`line`] and [`runner_log`] take them apart,
+//! Pure: text in, [`model::Diagnosis`] out. [`text`] makes lines of any file, [`mod@line`] and [`runner_log`] take them apart,
 //! [`job_log`] and [`jobs`] make of them the [`story`] of each job, and [`rules`] compares stories with the symptoms that
 //! `scenarios/symptoms/` holds as data. Nothing here knows the words of a particular driver: structure comes first.
 

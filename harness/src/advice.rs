@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use driver_conformance_advice::checklist::ticked;
+use driver_conformance_advice::config_block::{Basis, ProgramLine, config_block};
 use driver_conformance_advice::explain::CheckFacts;
 use driver_conformance_advice::lint::Times;
 use driver_conformance_advice::numbers::{Numbers, spoken};
-use driver_conformance_reports::model::Category;
+use driver_conformance_reports::model::{Advice, Category, Report};
 use serde_json::{Value, json};
 
 use crate::checks;
@@ -22,11 +24,47 @@ use crate::contract::job::{
 use crate::contract::job_log::LIMIT_BYTES_DEFAULT;
 use crate::contract::log_updates::{SILENCE_MAX, UPDATE_INTERVAL_DEFAULT};
 use crate::contract::settings::ATTEMPTS_MAX;
+use crate::contract::stage::Program;
+use crate::driver::Driver;
 use crate::engine::simulation::ENTRY_BYTES_MAX;
 use crate::golden::file::GoldenFile;
 use crate::golden::replay::{WORK, replay};
 
 const KIB: usize = 1024;
+
+/// What follows from a report for whoever runs the driver: the checklist, and a block of configuration.
+pub fn of_report(report: &Report, driver: &Driver) -> Advice {
+    let programs = programs(driver);
+    let basis = Basis {
+        programs: &programs,
+        durations: &report.durations,
+        slowest_end_ms: None,
+        times: times(),
+    };
+    Advice {
+        checklist: ticked(report),
+        config_toml: if report.durations.is_empty() {
+            String::new()
+        } else {
+            config_block(&basis)
+        },
+    }
+}
+
+/// The programs of a driver, as a block of configuration names them.
+pub fn programs(driver: &Driver) -> Vec<ProgramLine> {
+    Program::ALL
+        .into_iter()
+        .filter_map(|program| {
+            let invocation = driver.program(program)?;
+            Some(ProgramLine {
+                name: program.name(),
+                executable: invocation.executable,
+                args: invocation.args,
+            })
+        })
+        .collect()
+}
 
 /// The numbers that pages leave blank.
 pub fn numbers() -> Numbers {

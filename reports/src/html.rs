@@ -1,7 +1,7 @@
 //! The report as one page: it needs no network, no other file and no scripts, which only add a filter.
 //!
 //! What is worst comes first. Long lists are folded and, past a bound, counted instead of written, so that a page stays
-//! below [`BYTES_MAX`] whatever was found. Everything from a driver passes through [`escape`], and each colour has a
+//! below [`BYTES_MAX`] whatever was found. Everything from a driver passes through `escape`, and each colour has a
 //! word or a pattern beside it.
 
 mod findings;

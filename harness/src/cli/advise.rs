@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use driver_conformance_advice::config_block::{Basis, ProgramLine, config_block};
+use driver_conformance_advice::config_block::{Basis, config_block};
 use driver_conformance_reports::model::CallDurations;
 
 use crate::advice;
-use crate::contract::stage::Program;
 use crate::driver::{Driver, Problem};
 use crate::plan::select::{Globs, select};
 use crate::plan::waiver::Waivers;
@@ -61,7 +60,7 @@ pub(super) fn execute(
         (None, Some(driver)) => measure(driver, suite)?,
         (None, None) => Vec::new(),
     };
-    let programs = driver.as_ref().map(programs).unwrap_or_default();
+    let programs = driver.as_ref().map(advice::programs).unwrap_or_default();
     let basis = Basis {
         programs: &programs,
         durations: &durations,
@@ -114,18 +113,4 @@ fn measure(driver: &Driver, suite: &dyn Suite) -> Result<Vec<CallDurations>, Exp
     let report = suite.run(driver, &options, progress.as_mut());
     progress.finished();
     Ok(report?.durations)
-}
-
-fn programs(driver: &Driver) -> Vec<ProgramLine> {
-    Program::ALL
-        .into_iter()
-        .filter_map(|program| {
-            let invocation = driver.program(program)?;
-            Some(ProgramLine {
-                name: program.name(),
-                executable: invocation.executable,
-                args: invocation.args,
-            })
-        })
-        .collect()
 }

@@ -362,8 +362,9 @@ mod tests {
                 );
                 let cleanups = read[0].scenario.calls.iter();
                 let cleanups =
-                    cleanups.filter(|call| call.call == "cleanup" && call.job == Some(12));
-                assert!(cleanups.count() > usize::from(!read[0].scenario.stimulus.is_empty()));
+                    cleanups.filter(|call| call.call == "cleanup" && call.job != Some(BYSTANDER));
+                let hit = usize::from(text.contains("child = "));
+                assert!(cleanups.count() > hit, "{text}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is drawn: a list of wishes. Whatever they are, [`super::scenario`] makes something of them that a runner could do;
+//! What is drawn: a list of wishes. Whatever they are, [`super::scenario()`] makes something of them that a runner could do;
 //! so every shorter list is a legal one as well, and a failure can be shrunk by leaving events out.
 
 use proptest::collection::vec;

@@ -130,7 +130,7 @@ fn give_ids(case: &mut Case, run: u64, number: u64) {
 }
 
 /// A case that no file of the suite holds, from the text of its scenario. Its ids are those of no other case with another
-/// number, as long as fewer than [`CASES_MAX`] lie between them.
+/// number, as long as fewer than `CASES_MAX` lie between them.
 pub fn generated(
     name: &str,
     text: &str,

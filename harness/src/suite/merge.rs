@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use driver_conformance_advice::checklist::ticked;
 use driver_conformance_reports::model::{
-    Call, CallDurations, CaseResult, CheckResult, ExitCode, Finding, Report, Shard, Status,
+    Advice, Call, CallDurations, CaseResult, CheckResult, ExitCode, Finding, Report, Shard, Status,
     Summary, WaiverRecord,
 };
 
@@ -61,6 +62,11 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     merged.findings = findings;
     join_lists(&mut merged, &reports);
     merged.summary = summary(&merged, &reports);
+    merged.advice = Some(Advice {
+        checklist: ticked(&merged),
+        // It would need the driver itself.
+        config_toml: String::new(),
+    });
     Ok(merged)
 }
 

@@ -11,6 +11,7 @@ use driver_conformance_reports::model::{
 
 use driver_conformance_scenarios::contract::{self, ClauseId};
 
+use crate::advice;
 use crate::checks::evidence::{calls, exit_code, overlapping, undisturbed};
 use crate::checks::{self, Check, verdict};
 use crate::contract::outcome::Outcome;
@@ -353,7 +354,7 @@ pub fn assemble(
     let notes = driver.notes.iter().map(ToString::to_string);
     let verdict = overall(&findings, &cases, options.strict);
     let clauses = must_clauses(&judged);
-    let report = Report {
+    let mut report = Report {
         schema: SCHEMA.to_owned(),
         verdict,
         exit_code: if cases.is_empty() {
@@ -401,6 +402,7 @@ pub fn assemble(
             .chain(coverage.out_of_reach)
             .collect(),
     };
+    report.advice = Some(advice::of_report(&report, driver));
     marked_as_partial(report, options)
 }
 

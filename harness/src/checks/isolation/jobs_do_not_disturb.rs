@@ -32,7 +32,7 @@ use crate::checks::evidence::{
     exit_code, overlapping, prepared, printed, undisturbed, undisturbed_scripts,
 };
 use crate::contract::stage::Program;
-use crate::plan::case::{Case, JobOrder};
+use crate::plan::case::{Case, JobOrder, ProbeEnding};
 use crate::trace::{CallRecord, Trace};
 
 /// Looks at one case.
@@ -107,7 +107,7 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
                     "lost files of a job while another one was alive"
                 }
                 // What its own script has brought about.
-                (Program::Run, Some(run)) if run.script_code() != Some(0) => return None,
+                (Program::Run, Some(run)) if fails_by_itself(run) => return None,
                 _ if exit_code(call) != Some(0) => "failed while another job was alive",
                 _ => return None,
             };
@@ -115,6 +115,15 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
             Some(deviation(trace, index, message, &expected, ending(call)))
         })
         .collect()
+}
+
+/// The script is one that fails, whatever becomes of other jobs. One that hangs does not: somebody else ended it.
+fn fails_by_itself(run: &ScriptRun<'_>) -> bool {
+    match run.probe.ending {
+        ProbeEnding::Code(code) => code != 0,
+        ProbeEnding::Signal(_) => true,
+        ProbeEnding::Success | ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm => false,
+    }
 }
 
 /// Something was done to the job before this call: how a driver copes with that is another matter.

@@ -135,9 +135,9 @@ mod tests {
     }
 
     #[test]
-    fn after_a_cleanup_or_a_failure_of_its_own_it_is_not_its_matter() {
+    fn after_a_failure_of_its_own_it_is_not_its_matter() {
         Scene::new()
-            .call(Program::Prepare, 0)
+            .call(Program::Prepare, SYSTEM_FAILURE)
             .call(Program::Cleanup, 0)
             .call(Program::Prepare, SYSTEM_FAILURE)
             .call(Program::Prepare, SYSTEM_FAILURE)
