@@ -315,13 +315,6 @@ impl Page {
             );
             self.line(&covered);
         }
-        if summary.fault_points_total > 0 {
-            let faults = format!(
-                "faults   {} of {} points covered",
-                summary.fault_points_covered, summary.fault_points_total
-            );
-            self.line(&faults);
-        }
         if let Some(sentence) = phrases::incompleteness(report) {
             self.line(&format!("partial  {sentence}"));
         }
