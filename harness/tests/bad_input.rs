@@ -333,7 +333,7 @@ fn unknown_name_in_show() {
 fn unknown_report_format() {
     let home = directory();
     driver(home.path());
-    let texts = ["there is no format `yaml`; formats: json, text"];
+    let texts = ["there is no format `yaml`; formats: json, jsonl, junit"];
     refused(
         home.path(),
         &["driver", "--report", "yaml=report.yaml"],

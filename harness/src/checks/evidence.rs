@@ -133,6 +133,13 @@ pub(crate) fn undisturbed(trace: &Trace, index: CallIndex) -> bool {
         && call.leader_exit.is_some()
         && call.ended.is_some()
         && !runner_died_during(trace, index)
+        && !backend_failed(trace, index)
+}
+
+/// The mock backend failed at a request of the call, because the case wanted it.
+pub(crate) fn backend_failed(trace: &Trace, index: CallIndex) -> bool {
+    let mut requests = trace.requests.iter();
+    requests.any(|request| request.struck && request.call == Some(index))
 }
 
 /// The runner died while the call was alive, and nobody read its output any more.

@@ -6,12 +6,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use driver_conformance_mock_backend::client::{BackendProcess, Control};
 use driver_conformance_mock_backend::control::{CaseContent, Opened};
+use driver_conformance_mock_backend::faults::{Fault, Trigger};
 use driver_conformance_mock_backend::ledger::{Caller, Entry};
 use driver_conformance_mock_backend::{BOX, Object};
 
 use crate::contract::stage::{Program, Stage};
+use crate::faults::fault_kind;
 use crate::leaks::evidence::CaseMarks;
-use crate::trace::{CallIndex, Evidence, Leak, LeakCategory, TouchedKeepsake};
+use crate::plan::case::BackendFault;
+use crate::trace::{BackendRequest, CallIndex, Evidence, Leak, LeakCategory, TouchedKeepsake};
 
 /// Name of the detector in leaks.
 const DETECTOR: &str = "ledger";
@@ -44,13 +47,23 @@ pub(crate) struct LeftInBackend {
     pub(crate) touched: Vec<TouchedKeepsake>,
     /// What is not emulated.
     pub(crate) gaps: Vec<String>,
+    /// What was asked.
+    pub(crate) requests: Vec<BackendRequest>,
 }
 
 impl CaseBackend {
-    /// Opens a case with a name of its own. With `keepsakes`, somebody else has objects in it.
-    pub fn open(backend: &BackendProcess, tag: &str, keepsakes: bool) -> io::Result<Self> {
+    /// Opens a case with a name of its own. With `keepsakes`, somebody else has objects in it; `fault` is how it fails.
+    pub fn open(
+        backend: &BackendProcess,
+        tag: &str,
+        keepsakes: bool,
+        fault: Option<BackendFault>,
+    ) -> io::Result<Self> {
         let mut control = backend.control()?;
         let opened = control.open(tag)?;
+        if let Some(fault) = fault.and_then(|fault| armed(tag, fault)) {
+            control.arm(&fault)?;
+        }
         if keepsakes {
             for (kind, name) in FOREIGN {
                 control.seed(tag, kind, name)?;
@@ -129,6 +142,29 @@ impl Drop for CaseBackend {
     }
 }
 
+/// A fault of a case as the backend knows it.
+fn armed(tag: &str, fault: BackendFault) -> Option<Fault> {
+    Some(Fault {
+        kind: fault_kind(fault.kind)?,
+        trigger: Trigger {
+            tag: Some(tag.to_owned()),
+            call: u64::try_from(fault.call).ok(),
+            nth: Some(fault.nth),
+            times: Some(1),
+            ..Trigger::default()
+        },
+    })
+}
+
+fn request(entry: &Entry) -> BackendRequest {
+    BackendRequest {
+        call: call_of(entry),
+        tool: entry.request.tool.clone(),
+        verb: entry.request.verb.clone(),
+        struck: entry.effects.iter().any(|effect| effect.what == "fault"),
+    }
+}
+
 /// Which of the objects are left by the case, with the calls that made them.
 fn judge(
     content: CaseContent,
@@ -155,6 +191,7 @@ fn judge(
         leaks,
         touched: touched.collect(),
         gaps: content.not_emulated,
+        requests: entries.iter().map(request).collect(),
     }
 }
 

@@ -19,7 +19,7 @@ pub const NOMINAL: [&str; 5] = [
 /// Name of the case in which nothing is hit.
 pub const NOMINAL_NAME: &str = "faults/nominal";
 /// The folder of all these cases.
-const FOLDER: &str = "faults";
+pub(super) const FOLDER: &str = "faults";
 /// Nothing ends a script whose driver is dead, but the time of the call. It stands behind the keys of the job that is hit.
 const SHORT_TIMEOUT: &str = "timeout = \"short\"\n";
 /// Id of the job that is hit.
@@ -75,6 +75,12 @@ impl FaultPoint {
             moment_name(self.place.moment),
             self.signal.name()
         )
+    }
+
+    /// What points have in common of which some are as good as all, at first: call, moment and signal.
+    pub fn stratum(&self) -> String {
+        let moment = moment_name(self.place.moment);
+        format!("{}/{moment}/{}", self.call, self.signal.name())
     }
 
     /// The scenario that leads the driver to the point and hits it there.
@@ -163,16 +169,16 @@ fn hanging(call: &str) -> String {
     format!("{{ job = {HIT_JOB}, call = \"{call}\", does = {{ hang = \"heed-term\" }} }}")
 }
 
-fn plain(call: &str) -> String {
+pub(super) fn plain(call: &str) -> String {
     format!("{{ job = {HIT_JOB}, call = \"{call}\" }}")
 }
 
-fn in_new_attempt(call: &str) -> String {
+pub(super) fn in_new_attempt(call: &str) -> String {
     format!("{{ job = {HIT_JOB}, call = \"{call}\", new_attempt = true }}")
 }
 
 /// A scenario with these calls of the job that is hit, within the life of another job if there is one.
-fn scenario(about: &str, calls: &[String], with_bystander: bool) -> String {
+pub(super) fn scenario(about: &str, calls: &[String], with_bystander: bool) -> String {
     let bystander = |call: &str, does: &str| {
         let does = if does.is_empty() {
             String::new()
@@ -254,20 +260,25 @@ pub fn points(first: &Trace, second: &Trace, hung: &Trace) -> Vec<FaultPoint> {
     points
 }
 
+/// Which of the calls in [`NOMINAL`] a call is, if it is one of the job that is hit: the last one of its case.
+pub(super) fn nominal_place(trace: &Trace, index: usize) -> Option<usize> {
+    let hit = trace.jobs.len().saturating_sub(1);
+    let call = trace.calls.get(index).filter(|call| call.job == hit)?;
+    let name = match (&call.stage, call.program) {
+        (Some(stage), Program::Run) => format!("run {stage}"),
+        (_, program) => program.name().to_owned(),
+    };
+    NOMINAL.iter().position(|known| *known == name)
+}
+
 /// The programs that the calls of the job started, which is the last one of its case: the call, how many came before,
 /// the program.
 fn programs(trace: &Trace) -> Vec<(usize, usize, &ChildProgram)> {
-    let hit = trace.jobs.len().saturating_sub(1);
     let mut counts = [0; NOMINAL.len()];
-    let of_hit = trace.children.iter().filter_map(|(index, program)| {
-        let call = trace.calls.get(index.0).filter(|call| call.job == hit)?;
-        let name = match (&call.stage, call.program) {
-            (Some(stage), Program::Run) => format!("run {stage}"),
-            (_, program) => program.name().to_owned(),
-        };
-        let place = NOMINAL.iter().position(|known| *known == name)?;
-        Some((place, program))
-    });
+    let of_hit = trace
+        .children
+        .iter()
+        .filter_map(|(index, program)| Some((nominal_place(trace, index.0)?, program)));
     of_hit
         .map(|(place, program)| {
             counts[place] += 1;

@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::plan::seed::nonce;
 
-use super::FaultPoint;
+use super::Point;
 
-/// The points in an order whose beginning is a fair sample: by turns one of each call, moment and signal, drawn by the seed.
-pub fn spread(points: Vec<FaultPoint>, seed: u64) -> Vec<FaultPoint> {
-    let mut kinds: BTreeMap<_, Vec<FaultPoint>> = BTreeMap::new();
+/// The points in an order whose beginning is a fair sample: by turns one of each [stratum](Point::stratum), drawn by the
+/// seed.
+pub fn spread(points: Vec<Point>, seed: u64) -> Vec<Point> {
+    let mut kinds: BTreeMap<String, Vec<Point>> = BTreeMap::new();
     for point in points {
-        let kind = (point.call, point.place.moment, point.signal);
-        kinds.entry(kind).or_default().push(point);
+        kinds.entry(point.stratum()).or_default().push(point);
     }
-    let mut kinds: VecDeque<Vec<FaultPoint>> = kinds.into_values().collect();
+    let mut kinds: VecDeque<Vec<Point>> = kinds.into_values().collect();
     for points in &mut kinds {
         points.sort_by_cached_key(|point| nonce(seed, &point.name(), 0, 0));
     }
@@ -29,26 +29,28 @@ pub fn spread(points: Vec<FaultPoint>, seed: u64) -> Vec<FaultPoint> {
 
 #[cfg(test)]
 mod tests {
-    use crate::faults::PointSignal;
+    use crate::faults::{FaultPoint, PointSignal};
     use crate::plan::case::ChildPlace;
     use crate::process::client::TrapMoment;
 
     use super::*;
 
-    fn some() -> Vec<FaultPoint> {
+    fn some() -> Vec<Point> {
         let mut points = Vec::new();
         for (call, count) in [(0, 1), (1, 7), (3, 4)] {
             for nth in 1..=count {
-                points.extend(PointSignal::ALL.map(|signal| FaultPoint {
-                    call,
-                    position: 0,
-                    place: ChildPlace {
-                        name: "rm".to_owned(),
-                        nth,
-                        moment: TrapMoment::Begins,
-                    },
-                    signal,
-                    script_hangs: false,
+                points.extend(PointSignal::ALL.map(|signal| {
+                    Point::Child(FaultPoint {
+                        call,
+                        position: 0,
+                        place: ChildPlace {
+                            name: "rm".to_owned(),
+                            nth,
+                            moment: TrapMoment::Begins,
+                        },
+                        signal,
+                        script_hangs: false,
+                    })
                 }));
             }
         }
@@ -58,10 +60,7 @@ mod tests {
     #[test]
     fn the_beginning_has_something_of_each_kind() {
         let order = spread(some(), 1);
-        let mut kinds: Vec<_> = order[..6]
-            .iter()
-            .map(|point| (point.call, point.signal))
-            .collect();
+        let mut kinds: Vec<_> = order[..6].iter().map(Point::stratum).collect();
         kinds.sort_unstable();
         kinds.dedup();
         assert_eq!(kinds.len(), 6);
@@ -72,7 +71,7 @@ mod tests {
         let (one, other) = (spread(some(), 1), spread(some(), 2));
         assert_eq!(one, spread(some(), 1));
         assert_ne!(one, other);
-        let sorted = |mut points: Vec<FaultPoint>| {
+        let sorted = |mut points: Vec<Point>| {
             points.sort();
             points
         };

@@ -43,6 +43,19 @@ pub struct Surroundings {
     pub watch_secrets: bool,
     /// The programs that the calls start are followed, and the trace names them.
     pub follow_children: bool,
+    /// How the mock backend fails in it.
+    pub backend_fault: Option<BackendFault>,
+}
+
+/// A failure of the mock backend, once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackendFault {
+    /// The call of the case that it meets, from 0.
+    pub call: usize,
+    /// Which of the requests of that call, from 1.
+    pub nth: u64,
+    /// What goes wrong, by a name of [`crate::faults::fault_kind`].
+    pub kind: &'static str,
 }
 
 /// How the jobs of a case follow each other.

@@ -70,6 +70,7 @@ pub(super) fn case(variant: &Variant, defaults: &CaseDefaults) -> Result<Case, P
             keepsakes: scenario.surroundings.keepsakes,
             watch_secrets: scenario.surroundings.watch_secrets,
             follow_children: false,
+            backend_fault: None,
         },
         estimate,
     })

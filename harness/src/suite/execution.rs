@@ -559,7 +559,13 @@ impl Run<'_> {
         };
         let name = directories.root().file_name().unwrap_or_default();
         let tag = name.to_string_lossy().replace(DIRECTORY_PREFIX, "case-");
-        let opened = CaseBackend::open(backend, &tag, case.surroundings.keepsakes);
+        let surroundings = case.surroundings;
+        let opened = CaseBackend::open(
+            backend,
+            &tag,
+            surroundings.keepsakes,
+            surroundings.backend_fault,
+        );
         opened
             .map(Some)
             .map_err(|error| format!("the mock backend broke down: {error}"))

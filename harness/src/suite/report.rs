@@ -120,6 +120,9 @@ impl CaseRun {
                 })
             }),
             reached: trace.is_none_or(|trace| {
+                if case.surroundings.backend_fault.is_some() {
+                    return trace.requests.iter().any(|request| request.struck);
+                }
                 !trace.stimuli.is_empty() || case.jobs.iter().all(|job| job.stimuli.is_empty())
             }),
             position: 0,

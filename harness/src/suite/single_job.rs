@@ -55,7 +55,7 @@ pub fn run_single_job(
     let backend_root = directories.root().join("backend");
     // After the environment of the case, whose part of it ends first.
     let process = start_backend(driver, &supervisor, &backend_root).map_err(harness)?;
-    let open = |process: &BackendProcess| CaseBackend::open(process, "job", false);
+    let open = |process: &BackendProcess| CaseBackend::open(process, "job", false, None);
     let backend = process.as_ref().map(open).transpose().map_err(harness)?;
     if let Some(backend) = &backend {
         host_environment.extend(backend.environment().iter().cloned());

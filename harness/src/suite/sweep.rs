@@ -9,7 +9,9 @@ use driver_conformance_reports::model::Report;
 use crate::checks::Check;
 use crate::checks::verdict::CaseResult;
 use crate::driver::Driver;
-use crate::faults::{FaultPoint, NOMINAL_NAME, hung_scenario, nominal_scenario, points, spread};
+use crate::faults::{
+    NOMINAL_NAME, Point, backend_points, hung_scenario, nominal_scenario, points, spread,
+};
 use crate::plan::case::Case;
 use crate::plan::select::{Globs, select};
 use crate::plan::{CaseDefaults, generated};
@@ -72,7 +74,7 @@ struct Sweep<'run> {
 
 /// What the nominal jobs tell.
 struct Plan {
-    points: Vec<FaultPoint>,
+    points: Vec<Point>,
     with_bystander: bool,
     remarks: Vec<String>,
 }
@@ -172,11 +174,18 @@ impl Sweep<'_> {
                     .to_owned(),
             );
         }
-        refuse_change_of_user(&first.0)?;
         let second = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
-        let hung = self.nominal(run, defaults, &hung_scenario(with_bystander))?;
+        let points: Vec<Point> = if self.driver.backend.is_some() {
+            let points = backend_points(&first.0, &second.0);
+            points.into_iter().map(Point::Backend).collect()
+        } else {
+            refuse_change_of_user(&first.0)?;
+            let hung = self.nominal(run, defaults, &hung_scenario(with_bystander))?;
+            let points = points(&first.0, &second.0, &hung.0);
+            points.into_iter().map(Point::Child).collect()
+        };
         Ok(Ok(Plan {
-            points: points(&first.0, &second.0, &hung.0),
+            points,
             with_bystander,
             remarks,
         }))
@@ -190,7 +199,7 @@ impl Sweep<'_> {
     ) -> Result<(Box<Trace>, CaseRun), RunError> {
         let mut case =
             generated(NOMINAL_NAME, scenario, 0, defaults).map_err(|error| ours(&error))?;
-        case.surroundings.follow_children = true;
+        case.surroundings.follow_children = self.driver.backend.is_none();
         let case = run.repeated(&case);
         let began = Instant::now();
         let result = run.result(&case, Company::None);
@@ -210,11 +219,11 @@ impl Sweep<'_> {
         Ok((trace, judged))
     }
 
-    fn chosen(&self, points: &[FaultPoint]) -> Result<Vec<FaultPoint>, RunError> {
-        let names: Vec<String> = points.iter().map(FaultPoint::name).collect();
+    fn chosen(&self, points: &[Point]) -> Result<Vec<Point>, RunError> {
+        let names: Vec<String> = points.iter().map(Point::name).collect();
         let selected = select(&self.what.globs, &names, &[])
             .map_err(|error| RunError::Refused(error.to_string()))?;
-        let kept = |point: &&FaultPoint| selected.cases.contains(&point.name());
+        let kept = |point: &&Point| selected.cases.contains(&point.name());
         Ok(points.iter().filter(kept).cloned().collect())
     }
 
@@ -252,7 +261,7 @@ impl Sweep<'_> {
 }
 
 /// The shortest failing point comes first, and is the example of its defect.
-fn place(results: &mut [CaseRun], points: &[FaultPoint]) {
+fn place(results: &mut [CaseRun], points: &[Point]) {
     for run in results {
         let name = &run.case.name;
         let position = points.iter().position(|point| point.name() == *name);
@@ -274,7 +283,7 @@ fn covered(results: &mut [CaseRun]) -> usize {
 }
 
 fn cases(
-    points: &[FaultPoint],
+    points: &[Point],
     with_bystander: bool,
     defaults: &CaseDefaults,
 ) -> Result<Vec<Case>, RunError> {
@@ -282,7 +291,10 @@ fn cases(
     numbered
         .map(|(point, number)| {
             let text = point.scenario(with_bystander);
-            generated(&point.name(), &text, number, defaults).map_err(|error| ours(&error))
+            let case = generated(&point.name(), &text, number, defaults);
+            let mut case = case.map_err(|error| ours(&error))?;
+            case.surroundings.backend_fault = point.fault();
+            Ok(case)
         })
         .collect()
 }

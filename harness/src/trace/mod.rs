@@ -63,6 +63,8 @@ pub struct Trace {
     /// What appeared in the user's lists of backend objects and was still there at the end. Judged when the whole run is
     /// over, since backends delete late; without evidence it is a suspicion.
     pub listed: Vec<Leak>,
+    /// What was asked of the mock backend, in order.
+    pub requests: Vec<BackendRequest>,
     /// What was asked of the mock backend, and is not emulated: the case says nothing about the driver then.
     pub backend_gaps: Vec<String>,
     /// What the processes found alive at the end held open beside their memory.
@@ -186,6 +188,19 @@ pub struct AppliedStimulus {
     /// The call that was alive then; `None`: it came between two calls. On a busy machine this need not be the call that the
     /// scenario aims at.
     pub hit: Option<CallIndex>,
+}
+
+/// A request to the mock backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendRequest {
+    /// The call that made it, if known.
+    pub call: Option<CallIndex>,
+    /// Under which name the backend's tool was called.
+    pub tool: String,
+    /// What it was asked, in the verb's first spelling.
+    pub verb: String,
+    /// The backend failed at it, as the case wanted.
+    pub struck: bool,
 }
 
 /// One event of a trace.

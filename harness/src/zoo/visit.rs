@@ -126,12 +126,14 @@ impl Keeper {
     }
 
     fn command(&self, animal: &Animal, driver: &Path, report: &Path) -> Vec<String> {
-        let mut arguments = vec![
+        let sweep = animal.faults.then(|| "faults".to_owned());
+        let mut arguments: Vec<String> = sweep.into_iter().collect();
+        arguments.extend([
             driver.display().to_string(),
             "--report".to_owned(),
             format!("json={}", report.display()),
             format!("--jobs={CASES_AT_ONCE}"),
-        ];
+        ]);
         if let Some(backend) = &animal.backend {
             arguments.push(format!("--backend={backend}"));
         }
@@ -214,6 +216,9 @@ impl Drop for Service {
 fn quick_globs(animal: &Animal) -> Vec<String> {
     if animal.cases.is_empty() {
         return Vec::new();
+    }
+    if animal.faults {
+        return animal.cases.clone();
     }
     let always = CASES_ALWAYS
         .iter()

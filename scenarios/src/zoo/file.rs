@@ -47,6 +47,8 @@ struct Document {
     service: Option<String>,
     backend: Option<String>,
     #[serde(default)]
+    faults: bool,
+    #[serde(default)]
     edit: Vec<Spanned<EditEntry>>,
     #[serde(default)]
     finding: Vec<ExpectedFinding>,
@@ -193,6 +195,7 @@ impl AnimalFile<'_> {
             tidy: self.document.tidy.clone(),
             service: self.document.service.clone(),
             backend: self.document.backend.clone(),
+            faults: self.document.faults,
             flaw,
             files,
         }

@@ -113,6 +113,8 @@ pub struct Animal {
     pub service: Option<String>,
     /// The backend in front of which it is run, as `--backend` names it.
     pub backend: Option<String>,
+    /// Its flaw shows when its backend fails: it is swept with faults, as by `driver-conformance faults`.
+    pub faults: bool,
     /// The flaw; a good animal has none.
     pub flaw: Option<Flaw>,
     /// Its files, edits applied.

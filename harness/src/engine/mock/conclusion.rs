@@ -41,6 +41,7 @@ impl Engine<'_> {
             self.trace.leaks.extend(left.leaks);
             self.trace.touched_keepsakes.extend(left.touched);
             self.trace.backend_gaps = left.gaps;
+            self.trace.requests = left.requests;
         }
         let makers = self.known_makers();
         let left = self.leaks.left(&makers);

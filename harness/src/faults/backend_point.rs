@@ -1,0 +1,222 @@
+//! A point at which the backend of a driver fails: one of the requests of a call, and what goes wrong with it.
+
+use std::collections::BTreeSet;
+
+use driver_conformance_mock_backend::faults::{FaultKind, KillSignal, Moment};
+
+use crate::plan::case::BackendFault;
+use crate::trace::{BackendRequest, Trace};
+
+use super::point::{FOLDER, NOMINAL, in_new_attempt, nominal_place, plain, scenario};
+
+/// What is tried at each request, by the name that it has in the names of cases. What lasts, like a slow backend, is no
+/// part of it: each of these strikes one request and is over.
+const KINDS: [(&str, FaultKind); 10] = [
+    ("error-before-effect", FaultKind::ErrorBeforeEffect),
+    ("reply-lost", FaultKind::ReplyLost),
+    ("garbled-output", FaultKind::GarbledOutput),
+    ("permission-denied", FaultKind::PermissionDenied),
+    ("connection-refused", FaultKind::ConnectionRefused),
+    (
+        "object-dies",
+        FaultKind::ObjectDies {
+            when: Moment::Before,
+        },
+    ),
+    ("term-before", kill(KillSignal::Term, Moment::Before)),
+    ("term-after", kill(KillSignal::Term, Moment::After)),
+    ("kill-before", kill(KillSignal::Kill, Moment::Before)),
+    ("kill-after", kill(KillSignal::Kill, Moment::After)),
+];
+
+const fn kill(signal: KillSignal, when: Moment) -> FaultKind {
+    FaultKind::KillDriver { signal, when }
+}
+
+/// The fault of this name.
+pub fn fault_kind(name: &str) -> Option<FaultKind> {
+    let known = KINDS.iter().find(|(known, _)| *known == name);
+    known.map(|(_, kind)| kind.clone())
+}
+
+/// Whether a fault ends the driver instead of answering it.
+pub fn ends_driver(name: &str) -> bool {
+    matches!(fault_kind(name), Some(FaultKind::KillDriver { .. }))
+}
+
+/// A point: which request fails, and how.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendPoint {
+    /// The call, as its place in [`NOMINAL`].
+    pub call: usize,
+    /// The same, as its place among all calls of the case.
+    pub index: usize,
+    /// Which of the requests of the call, from 1.
+    pub nth: u64,
+    /// Tool and verb, for people: `podman-exec`.
+    pub request: String,
+    /// What goes wrong.
+    pub kind: &'static str,
+}
+
+impl BackendPoint {
+    /// Name of its case: `faults/prepare/3-podman-run/reply-lost`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.place(), self.kind)
+    }
+
+    /// What points have in common of which some are as good as all, at first: call and kind.
+    pub fn stratum(&self) -> String {
+        format!("{}/{}", self.call, self.kind)
+    }
+
+    fn place(&self) -> String {
+        let call = NOMINAL[self.call].replace(' ', "-");
+        format!("{FOLDER}/{call}/{}-{}", self.nth, self.request)
+    }
+
+    /// Where and how the backend fails.
+    pub fn fault(&self) -> BackendFault {
+        BackendFault {
+            call: self.index,
+            nth: self.nth,
+            kind: self.kind,
+        }
+    }
+
+    /// The scenario that leads the driver to the point. The backend fails once; what follows has nothing in its way.
+    pub fn scenario(&self, with_bystander: bool) -> String {
+        let call = NOMINAL[self.call];
+        let about = format!(
+            "Has request {} of {call} to the backend ({}) meet {}, then cleans up, and cleans up again.",
+            self.nth, self.request, self.kind
+        );
+        let mut calls: Vec<String> = NOMINAL[..=self.call]
+            .iter()
+            .map(|call| plain(call))
+            .collect();
+        if call == "prepare" {
+            // Only a stage shows whether a prepare that reports success all the same has prepared anything.
+            calls.push(plain("run get_sources"));
+        }
+        if call == "cleanup" {
+            calls.push(in_new_attempt("config"));
+        }
+        calls.extend([plain("cleanup"), in_new_attempt("config"), plain("cleanup")]);
+        scenario(&about, &calls, with_bystander)
+    }
+}
+
+/// The points of a driver, in the order in which a job comes to them: each fault at each request that its calls made in
+/// both nominal jobs.
+pub fn backend_points(first: &Trace, second: &Trace) -> Vec<BackendPoint> {
+    let again: BTreeSet<(usize, u64, String)> = requests(second)
+        .into_iter()
+        .map(|(call, _, nth, request)| (call, nth, shown(request)))
+        .collect();
+    let mut points = Vec::new();
+    for (call, index, nth, request) in requests(first) {
+        let request = shown(request);
+        if !again.contains(&(call, nth, request.clone())) {
+            continue;
+        }
+        points.extend(KINDS.iter().map(|(kind, _)| BackendPoint {
+            call,
+            index,
+            nth,
+            request: request.clone(),
+            kind,
+        }));
+    }
+    points
+}
+
+/// The requests of the job that is hit, which is the last one of its case: the call in [`NOMINAL`], the call of the case,
+/// which of its requests, the request.
+fn requests(trace: &Trace) -> Vec<(usize, usize, u64, &BackendRequest)> {
+    let mut counts = vec![0_u64; trace.calls.len()];
+    let of_hit = trace.requests.iter().filter_map(|request| {
+        let index = request.call?.0;
+        let place = nominal_place(trace, index)?;
+        counts[index] += 1;
+        Some((place, index, counts[index], request))
+    });
+    of_hit.collect()
+}
+
+/// Tool and verb, in letters that may stand in the name of a case.
+fn shown(request: &BackendRequest) -> String {
+    let words = format!("{} {}", request.tool, request.verb);
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+".contains(letter);
+    words
+        .trim()
+        .chars()
+        .map(|letter| if plain(letter) { letter } else { '-' })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::testing::Scene;
+    use crate::contract::stage::Program;
+    use crate::trace::CallIndex;
+
+    fn trace(verbs: &[(usize, &str)]) -> Trace {
+        let mut trace = Scene::new()
+            .call(Program::Config, 0)
+            .call(Program::Prepare, 0)
+            .call(Program::Cleanup, 0)
+            .trace;
+        trace.requests = verbs
+            .iter()
+            .map(|(call, verb)| BackendRequest {
+                call: Some(CallIndex(*call)),
+                tool: "podman".to_owned(),
+                verb: (*verb).to_owned(),
+                struck: false,
+            })
+            .collect();
+        trace
+    }
+
+    #[test]
+    fn each_request_that_comes_again_is_met_by_each_fault() {
+        let first = trace(&[(1, "volume create"), (1, "run"), (2, "rm")]);
+        let second = trace(&[(1, "volume create"), (1, "exec"), (2, "rm")]);
+        let points = backend_points(&first, &second);
+        assert_eq!(points.len(), 2 * KINDS.len());
+        assert_eq!(
+            points[0].name(),
+            "faults/prepare/1-podman-volume-create/error-before-effect"
+        );
+        assert_eq!((points[KINDS.len()].index, points[KINDS.len()].nth), (2, 1));
+    }
+
+    #[test]
+    fn every_scenario_is_one_and_cleans_up_twice() {
+        for call in 0..NOMINAL.len() {
+            let point = BackendPoint {
+                call,
+                index: call,
+                nth: 1,
+                request: "podman-rm".to_owned(),
+                kind: "reply-lost",
+            };
+            let text = point.scenario(true);
+            let read = driver_conformance_scenarios::parse("cases/faults/x.toml", &text);
+            let read = read.unwrap_or_else(|error| panic!("{error}\n{text}"));
+            let calls = read[0].scenario.calls.iter();
+            let cleanups = calls.filter(|call| call.call == "cleanup" && call.job == Some(12));
+            assert!(cleanups.count() >= 2, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_faults_are_found_again() {
+        for (name, kind) in KINDS {
+            assert_eq!(fault_kind(name), Some(kind));
+        }
+        assert!(ends_driver("kill-after") && !ends_driver("reply-lost"));
+    }
+}
