@@ -199,10 +199,13 @@ mod tests {
 
     #[test]
     fn documents_have_types() {
-        assert_eq!(
-            made().to_string(),
-            r#"{"Env":["A=1","B=2"],"Labels":{"A":"1","B":"2"},"Name":"a","State":{"Code":3,"Up":false}}"#
-        );
+        let wanted = serde_json::json!({
+            "Env": ["A=1", "B=2"],
+            "Labels": {"A": "1", "B": "2"},
+            "Name": "a",
+            "State": {"Code": 3, "Up": false},
+        });
+        assert_eq!(made(), wanted);
     }
 
     #[test]
