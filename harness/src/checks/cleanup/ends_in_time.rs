@@ -24,7 +24,7 @@
 //! Must: F2, F7.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{calls, deviation, each, starved};
+use crate::checks::evidence::{backend_failed, calls, deviation, each, starved};
 use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::Program;
 use crate::plan::case::{Case, StimulusAction};
@@ -45,8 +45,11 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             })
         })
     };
-    let cleanups = calls(trace).filter(|(_, call)| {
-        call.program == Program::Cleanup && call.start_failure.is_none() && !signals(call.job)
+    let cleanups = calls(trace).filter(|(index, call)| {
+        call.program == Program::Cleanup
+            && call.start_failure.is_none()
+            && !signals(call.job)
+            && !backend_failed(trace, *index)
     });
     each(cleanups, |(index, call)| {
         let (at, ..) = call.signals.first()?;

@@ -26,7 +26,8 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, deviation, each, earlier, hangs, overlapping, starved, term_sent, terminated,
+    backend_failed, calls, deviation, each, earlier, hangs, overlapping, starved, term_sent,
+    terminated,
 };
 use crate::contract::moment::Moment;
 use crate::contract::stage::Program;
@@ -45,8 +46,12 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         let undisturbed = |job: &CaseJob| job.stimuli.is_empty() && !job.probes.values().any(waits);
         case.jobs.get(job).is_some_and(undisturbed) && !hanging
     };
-    let relevant = calls(trace).filter(|(_, call)| {
-        call.program != Program::Cleanup && call.start_failure.is_none() && quiet(call.job)
+    let relevant = calls(trace).filter(|(index, call)| {
+        call.program != Program::Cleanup
+            && call.start_failure.is_none()
+            && quiet(call.job)
+            // How long it waits for a backend that fails is the driver's own affair, and longer than it usually takes.
+            && !backend_failed(trace, *index)
     });
     each(relevant, |(index, call)| {
         let sent = term_sent(call)?;
@@ -86,6 +91,7 @@ mod tests {
     use crate::checks::testing::{Scene, exits, hangs as hanging};
     use crate::contract::stage::Stage;
     use crate::plan::case::StimulusAction;
+    use crate::trace::BackendRequest;
 
     const ID: &str = "timeout/call-ends";
 
@@ -120,6 +126,18 @@ mod tests {
             .run("build_script", exits(0), 143)
             .terminated()
             .expect(ID, 1);
+    }
+
+    #[test]
+    fn a_call_may_wait_long_for_a_backend_that_failed() {
+        let mut scene = Scene::new().call(Program::Prepare, 143).terminated();
+        scene.trace.requests.push(BackendRequest {
+            call: Some(CallIndex(0)),
+            tool: "virsh".to_owned(),
+            verb: "domifaddr".to_owned(),
+            struck: true,
+        });
+        scene.expect_silent(ID);
     }
 
     #[test]
