@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::engine::directories::best_parent;
 use crate::engine::private_directory::lock_orphan;
 use crate::leaks::mount_table::{free_for_removal, is_mounted_below};
+use crate::process::living_command_line;
 use crate::process::supervisor::{ARGUMENT, is_private_directory};
 
 /// Variables that the emulated runner gives to calls and nobody else does, each with a path in a private directory.
@@ -138,15 +139,10 @@ fn processes_left(parents: &[PathBuf], orphans: &[&Path]) -> Vec<(i32, String)> 
             let directory = directory_of(pid)?;
             let known = parents.iter().any(|parent| directory.starts_with(parent));
             let owned = directory.exists() && !orphans.contains(&directory.as_path());
-            (known && !owned && !is_dead(pid)).then(|| (pid, command_line(pid)))
+            let command = living_command_line(pid)?;
+            (known && !owned).then_some((pid, command))
         })
         .collect()
-}
-
-fn is_dead(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
-    state.is_none_or(|state| state.starts_with(['Z', 'X']))
 }
 
 /// The outermost private directory that a process was started in, as its environment or, for a supervisor, its command
@@ -178,16 +174,6 @@ fn outermost(path: &Path) -> Option<PathBuf> {
         }
     }
     None
-}
-
-fn command_line(pid: i32) -> String {
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words: Vec<_> = line
-        .split(|byte| *byte == 0)
-        .filter(|word| !word.is_empty())
-        .map(String::from_utf8_lossy)
-        .collect();
-    words.join(" ")
 }
 
 fn remove(directory: &Path, only_look: bool, found: &mut Found) {

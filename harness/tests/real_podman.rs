@@ -9,6 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use driver_conformance::driver::tools::find_in_path;
 use driver_conformance_reports::model::{Report, Verdict};
 
 /// The image of the jobs: a shell and what scripts of the suite use.
@@ -47,13 +48,9 @@ impl Podman {
         if !rustix::process::geteuid().is_root() {
             return Err("it takes root".to_owned());
         }
-        let is_there = |tool: &&str| {
-            let path = std::env::var_os("PATH").unwrap_or_default();
-            std::env::split_paths(&path).any(|place| place.join(tool).is_file())
-        };
         let absent = ["podman", "runc", "iptables", "tar"]
             .into_iter()
-            .find(|tool| !is_there(tool));
+            .find(|tool| find_in_path(tool).is_none());
         if let Some(tool) = absent {
             return Err(format!("{tool} is not on this machine"));
         }
@@ -172,11 +169,7 @@ fn succeeds(command: &mut Command) -> bool {
 
 /// Copies a program of this machine, and the libraries that it says it needs.
 fn copy_with_libraries(tool: &str, root: &Path) {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(program) = std::env::split_paths(&path)
-        .map(|place| place.join(tool))
-        .find(|file| file.is_file())
-    else {
+    let Some(program) = find_in_path(tool) else {
         return;
     };
     fs::copy(&program, root.join("bin").join(tool)).expect("copied");

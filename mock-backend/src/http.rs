@@ -17,13 +17,12 @@ use wiremock::{Mock, MockServer, Respond, ResponseTemplate};
 
 use crate::backend::{Backend, Case};
 use crate::faults::Twists;
-use crate::ledger::{Caller, Request, now_ms};
 use crate::personality::operations::shown;
 use crate::personality::text::document;
 use crate::personality::{Parameters, Route, Shows, Verb};
 use crate::protocol::ShimCall;
 use crate::runtime::world::BOX;
-use crate::session::{Answer, Scene};
+use crate::session::{Answer, Scene, noted};
 
 /// The name of the tool in the ledger.
 const TOOL: &str = "http";
@@ -125,7 +124,7 @@ impl Api {
         };
         // Who calls over TCP is not known; as a rule there is just one call.
         let caller = case.caller(0);
-        let mut noted = noted(case, caller, &shim, &verb);
+        let mut noted = noted(case, caller, &shim, verb.name());
         noted.sequence = self.0.ledger.request(noted.clone())?;
         let (client, _never_closed) = UnixStream::pair()?;
         let delay = Cell::new(Duration::ZERO);
@@ -150,21 +149,6 @@ impl Api {
             Some(answer) => response(&scene, route, &answer, request).set_delay(delay.get()),
             None => ResponseTemplate::new(500).set_delay(NEVER),
         })
-    }
-}
-
-fn noted(case: &Case, caller: Caller, shim: &ShimCall, verb: &Verb) -> Request {
-    let mut state = case.lock();
-    state.requests += 1;
-    Request {
-        sequence: 0,
-        tag: case.tag.clone(),
-        number: state.requests,
-        caller,
-        tool: TOOL.to_owned(),
-        verb: verb.name().to_owned(),
-        arguments: shim.arguments.clone(),
-        at_ms: now_ms(),
     }
 }
 

@@ -128,7 +128,7 @@ pub(crate) fn serve(backend: &Backend, client: &UnixStream) -> io::Result<()> {
 }
 
 /// The request with the next number of its case.
-fn noted(case: &Case, caller: Caller, shim: &ShimCall, verb: &str) -> Request {
+pub(crate) fn noted(case: &Case, caller: Caller, shim: &ShimCall, verb: &str) -> Request {
     let mut state = case.lock();
     state.requests += 1;
     Request {

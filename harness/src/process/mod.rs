@@ -21,5 +21,5 @@ mod tree;
 mod wire;
 
 pub(crate) use holdings::{distant_process, holders_of_pipe};
-pub(crate) use tree::{command_lines, is_of_this_harness};
+pub(crate) use tree::{command_lines, is_of_this_harness, living_command_line};
 pub(crate) use wire::wait_ready;

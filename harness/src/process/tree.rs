@@ -174,7 +174,7 @@ fn start_ticks(text: &str) -> Option<u64> {
 }
 
 /// The command line of a process, unless it is gone, is a zombie or belongs to the kernel.
-pub(super) fn living_command_line(pid: i32) -> Option<String> {
+pub(crate) fn living_command_line(pid: i32) -> Option<String> {
     let is_alive = !process(pid)?.zombie;
     let command = command_line(pid);
     (is_alive && command != STILL_FORKING).then_some(command)

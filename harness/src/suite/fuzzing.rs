@@ -7,7 +7,6 @@ use driver_conformance_reports::model::{Report, Verdict};
 use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::checks::Check;
 use crate::driver::Driver;
 use crate::fuzz::{Plan, Regression, Regressions, events, scenario, strategy};
 use crate::plan::case::Case;
@@ -17,7 +16,7 @@ use crate::plan::{CaseDefaults, generated};
 
 use super::execution::{Run, selected_checks};
 use super::report::{CaseRun, assemble, without_transitions};
-use super::{Builtin, CaseEntry, Progress, RunError, RunOptions, Suite};
+use super::{Progress, RunError, RunOptions, Suite};
 
 /// Sequences that are drawn at once, for each that is run at once.
 const BATCH_FACTOR: usize = 4;
@@ -60,14 +59,6 @@ impl Fuzzer {
 type Key = (&'static str, Option<&'static str>);
 
 impl Suite for Fuzzer {
-    fn cases(&self) -> Result<Vec<CaseEntry>, RunError> {
-        Builtin.cases()
-    }
-
-    fn checks(&self) -> &'static [&'static Check] {
-        Builtin.checks()
-    }
-
     fn run(
         &self,
         driver: &Driver,

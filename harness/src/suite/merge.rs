@@ -14,7 +14,7 @@ use driver_conformance_reports::model::{
 use crate::checks::{self, Check, Deviation, verdict};
 use crate::contract::stage::Program;
 
-use super::report::{check_result, overall, waivers};
+use super::report::{check_result, counted, overall, waivers};
 
 /// Why reports cannot be joined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -371,23 +371,8 @@ fn joined_durations(reports: &[Report]) -> Vec<CallDurations> {
 }
 
 fn summary(merged: &Report, reports: &[Report]) -> Summary {
-    let count = |status: Status| {
-        merged
-            .cases
-            .iter()
-            .filter(|case| case.status == status)
-            .count()
-    };
     let first = &reports[0].summary;
     Summary {
-        cases: merged.cases.len(),
-        passed: count(Status::Pass),
-        failed: count(Status::Fail),
-        waived: count(Status::Waived),
-        skipped: count(Status::Skip),
-        inconclusive: count(Status::Inconclusive),
-        errors: count(Status::Error),
-        calls: merged.cases.iter().map(|case| case.calls).sum(),
         call_time_ms: reports
             .iter()
             .map(|report| report.summary.call_time_ms)
@@ -404,6 +389,7 @@ fn summary(merged: &Report, reports: &[Report]) -> Summary {
             .iter()
             .map(|report| report.summary.fault_points_total)
             .sum(),
+        ..counted(&merged.cases)
     }
 }
 

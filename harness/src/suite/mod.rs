@@ -62,10 +62,32 @@ pub struct CaseEntry {
 /// What can be run and how.
 pub trait Suite {
     /// Every case there is, sorted by name.
-    fn cases(&self) -> Result<Vec<CaseEntry>, RunError>;
+    fn cases(&self) -> Result<Vec<CaseEntry>, RunError> {
+        // The names do not depend on the driver, so nothing of it is needed to list them.
+        let defaults = CaseDefaults {
+            runner: RunnerConfig::default(),
+            calibration: Calibration::default(),
+            variables: Vec::new(),
+            image: None,
+            services: Vec::new(),
+        };
+        let cases = load_cases(&defaults).map_err(|error| RunError::Harness(error.to_string()))?;
+        let mut entries: Vec<CaseEntry> = cases
+            .into_iter()
+            .map(|case| CaseEntry {
+                name: case.name,
+                about: case.about,
+                budget: case.budget,
+            })
+            .collect();
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
 
     /// Every check there is.
-    fn checks(&self) -> &'static [&'static Check];
+    fn checks(&self) -> &'static [&'static Check] {
+        checks::all()
+    }
 
     /// Runs the selected cases on a driver. When [`RunOptions::interruption`] is raised, it cleans up and returns a report
     /// of what was judged so far, marked as partial.
@@ -200,32 +222,6 @@ pub fn builtin() -> impl Suite {
 struct Builtin;
 
 impl Suite for Builtin {
-    fn cases(&self) -> Result<Vec<CaseEntry>, RunError> {
-        // The names do not depend on the driver, so nothing of it is needed to list them.
-        let defaults = CaseDefaults {
-            runner: RunnerConfig::default(),
-            calibration: Calibration::default(),
-            variables: Vec::new(),
-            image: None,
-            services: Vec::new(),
-        };
-        let cases = load_cases(&defaults).map_err(|error| RunError::Harness(error.to_string()))?;
-        let mut entries: Vec<CaseEntry> = cases
-            .into_iter()
-            .map(|case| CaseEntry {
-                name: case.name,
-                about: case.about,
-                budget: case.budget,
-            })
-            .collect();
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
-    }
-
-    fn checks(&self) -> &'static [&'static Check] {
-        checks::all()
-    }
-
     fn run(
         &self,
         driver: &Driver,

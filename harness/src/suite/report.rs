@@ -608,6 +608,17 @@ fn summary(
     coverage: &Coverage,
     clauses: impl Iterator<Item = (ClauseId, bool)> + Clone,
 ) -> Summary {
+    Summary {
+        transitions_covered: coverage.total - coverage.missing.len(),
+        transitions_total: coverage.total,
+        must_clauses_covered: clauses.clone().filter(|(_, looked_at)| *looked_at).count(),
+        must_clauses_total: clauses.count(),
+        ..counted(cases)
+    }
+}
+
+/// How many cases there are of each status, and their calls.
+pub(super) fn counted(cases: &[CaseResult]) -> Summary {
     let count = |status: Status| cases.iter().filter(|case| case.status == status).count();
     Summary {
         cases: cases.len(),
@@ -618,10 +629,6 @@ fn summary(
         inconclusive: count(Status::Inconclusive),
         errors: count(Status::Error),
         calls: cases.iter().map(|case| case.calls).sum(),
-        transitions_covered: coverage.total - coverage.missing.len(),
-        transitions_total: coverage.total,
-        must_clauses_covered: clauses.clone().filter(|(_, looked_at)| *looked_at).count(),
-        must_clauses_total: clauses.count(),
         ..Summary::default()
     }
 }

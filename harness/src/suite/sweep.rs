@@ -6,7 +6,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use driver_conformance_reports::model::Report;
 
-use crate::checks::Check;
 use crate::checks::verdict::CaseResult;
 use crate::driver::Driver;
 use crate::faults::{
@@ -19,7 +18,7 @@ use crate::trace::Trace;
 
 use super::execution::{Company, Run};
 use super::report::{CaseRun, assemble, without_transitions};
-use super::{Builtin, CaseEntry, Progress, RunError, RunOptions, Suite};
+use super::{Progress, RunError, RunOptions, Suite};
 
 /// Programs that give a process other rights, which the kernel does not let them do while they are traced.
 const CHANGES_USER: [&str; 5] = ["sudo", "su", "doas", "pkexec", "runuser"];
@@ -40,14 +39,6 @@ pub struct FaultSweep {
 }
 
 impl Suite for FaultSweep {
-    fn cases(&self) -> Result<Vec<CaseEntry>, RunError> {
-        Builtin.cases()
-    }
-
-    fn checks(&self) -> &'static [&'static Check] {
-        Builtin.checks()
-    }
-
     fn run(
         &self,
         driver: &Driver,
