@@ -31,9 +31,8 @@ struct Edit {
     replace: String,
 }
 
-/// Most events of what is kept. The goal is 6; where a shorter sequence did not fail each time that it was tried, a longer one
-/// is kept.
-const EVENTS_MAX: usize = 10;
+/// Most events that a sequence may have when it is told.
+const EVENTS_MAX: usize = 6;
 
 fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios")

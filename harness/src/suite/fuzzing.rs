@@ -174,7 +174,7 @@ impl Walk<'_> {
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
         let strategy = strategy();
         while Instant::now() < deadline && !self.is_stopped() {
-            let mut trees = BTreeMap::new();
+            let mut trees = Vec::new();
             let mut cases = Vec::new();
             while cases.len() < self.options.jobs * BATCH_FACTOR {
                 let tree = strategy.new_tree(&mut runner).map_err(|error| {
@@ -183,19 +183,20 @@ impl Walk<'_> {
                 if let Some(text) = scenario(&tree.current()) {
                     let name = format!("{FOLDER}/{}", name_of(&text));
                     cases.push(self.case(&name, &text)?);
-                    trees.insert(name, tree);
+                    trees.push((name, tree));
                 }
             }
             let results = self.run.until(Some(deadline), cases, &mut Silent);
             for result in &results {
                 self.note_run(result);
             }
-            for result in results {
-                let new: Vec<Key> = keys(&result).difference(&self.known).copied().collect();
-                let Some(key) = new.first() else { continue };
-                let Some(tree) = trees.remove(&result.case.name) else {
+            // In the order in which they were drawn: which one is over first depends on the machine.
+            for (name, tree) in trees {
+                let Some(result) = results.iter().find(|result| result.case.name == name) else {
                     continue;
                 };
+                let new: Vec<Key> = keys(result).difference(&self.known).copied().collect();
+                let Some(key) = new.first() else { continue };
                 self.take_failure(tree, *key, progress)?;
                 if !self.fuzzer.keep_going && !self.found.is_empty() || self.is_stopped() {
                     return Ok(());
