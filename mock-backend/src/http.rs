@@ -25,7 +25,7 @@ use crate::runtime::world::BOX;
 use crate::session::{Answer, Scene, noted};
 
 /// The name of the tool in the ledger.
-const TOOL: &str = "http";
+pub const TOOL: &str = "http";
 /// Objects on a page, if the caller does not say.
 const PAGE_LENGTH: usize = 25;
 /// Nobody waits that long.

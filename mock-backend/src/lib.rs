@@ -37,6 +37,7 @@ mod wire;
 
 use std::process::ExitCode;
 
+pub use http::TOOL as HTTP_TOOL;
 pub use personality::{Personality, PersonalityError};
 pub use protocol::Isolation;
 pub use runtime::world::{BOX, Object, State};

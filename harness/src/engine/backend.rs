@@ -3,18 +3,22 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use driver_conformance_mock_backend::client::{BackendProcess, Control};
 use driver_conformance_mock_backend::control::{CaseContent, Opened};
 use driver_conformance_mock_backend::faults::{Fault, Trigger};
-use driver_conformance_mock_backend::ledger::{Caller, Entry};
+use driver_conformance_mock_backend::ledger::{Caller, Effect, Entry};
 use driver_conformance_mock_backend::{BOX, Object};
 
+use crate::contract::moment::Moment;
 use crate::contract::stage::{Program, Stage};
 use crate::faults::fault_kind;
 use crate::leaks::evidence::CaseMarks;
 use crate::plan::case::BackendFault;
-use crate::trace::{BackendRequest, CallIndex, Evidence, Leak, LeakCategory, TouchedKeepsake};
+use crate::trace::{
+    BackendRequest, CallIndex, Evidence, Leak, LeakCategory, LedgerEntry, TouchedKeepsake,
+};
 
 /// Name of the detector in leaks.
 const DETECTOR: &str = "ledger";
@@ -28,6 +32,8 @@ const FOREIGN: [(&str, &str); 3] = [
 ];
 /// Most characters of a request that are shown.
 const REQUEST_CHARACTERS_MAX: usize = 200;
+/// Most entries of the ledger that are handed on.
+const LEDGER_ENTRIES_MAX: usize = 5_000;
 
 /// A case of a mock backend. Ends with all that is in it when dropped.
 #[derive(Debug)]
@@ -49,6 +55,8 @@ pub(crate) struct LeftInBackend {
     pub(crate) gaps: Vec<String>,
     /// What was asked.
     pub(crate) requests: Vec<BackendRequest>,
+    /// The same for a reader.
+    pub(crate) ledger: Vec<LedgerEntry>,
 }
 
 impl CaseBackend {
@@ -125,13 +133,20 @@ impl CaseBackend {
         self.control().call_ended(&self.tag, call.0 as u64)
     }
 
-    /// What is left when the case is over. Everything ends with that.
-    pub(crate) fn conclude(&self, marks: &CaseMarks) -> io::Result<LeftInBackend> {
+    /// What is left when the case is over, which is `now` on its clock. Everything ends with that.
+    pub(crate) fn conclude(&self, marks: &CaseMarks, now: Moment) -> io::Result<LeftInBackend> {
         let mut control = self.control();
         let content = control.case(&self.tag)?;
         let entries = control.entries(&self.tag)?;
         control.close_case(&self.tag)?;
-        Ok(judge(content, &entries, marks, self.seeded))
+        let mut left = judge(content, &entries, marks, self.seeded);
+        let clock = Clock {
+            now,
+            wall_ms: now_ms(),
+        };
+        let kept = entries.iter().take(LEDGER_ENTRIES_MAX);
+        left.ledger = kept.map(|entry| clock.entry(entry)).collect();
+        Ok(left)
     }
 }
 
@@ -165,6 +180,50 @@ fn request(entry: &Entry) -> BackendRequest {
     }
 }
 
+/// What tells a moment of the case from the time in the ledger, which comes from another process.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// A moment of the case.
+    now: Moment,
+    /// The same moment, milliseconds since the Unix epoch.
+    wall_ms: u64,
+}
+
+impl Clock {
+    fn moment(self, at_ms: u64) -> Moment {
+        let ago = Duration::from_millis(self.wall_ms.saturating_sub(at_ms));
+        Moment::after_start(self.now.since_start().saturating_sub(ago))
+    }
+
+    fn entry(self, entry: &Entry) -> LedgerEntry {
+        let request = &entry.request;
+        let words = std::iter::once(&request.tool).chain(&request.arguments);
+        LedgerEntry {
+            at: self.moment(request.at_ms),
+            answered: entry.answered_at_ms.map(|at_ms| self.moment(at_ms)),
+            call: call_of(entry),
+            verb: format!("{} {}", request.tool, request.verb),
+            command: words.cloned().collect(),
+            effects: entry.effects.iter().map(sentence).collect(),
+            code: entry.code,
+        }
+    }
+}
+
+fn sentence(effect: &Effect) -> String {
+    let words = [&effect.what, &effect.kind, &effect.name].into_iter();
+    let words: Vec<&str> = words
+        .map(String::as_str)
+        .filter(|word| !word.is_empty())
+        .collect();
+    words.join(" ")
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Which of the objects are left by the case, with the calls that made them.
 fn judge(
     content: CaseContent,
@@ -192,6 +251,7 @@ fn judge(
         touched: touched.collect(),
         gaps: content.not_emulated,
         requests: entries.iter().map(request).collect(),
+        ledger: Vec::new(),
     }
 }
 
@@ -255,7 +315,7 @@ fn shown(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use driver_conformance_mock_backend::State;
-    use driver_conformance_mock_backend::ledger::{Effect, Request};
+    use driver_conformance_mock_backend::ledger::Request;
 
     use super::*;
 
@@ -288,6 +348,32 @@ mod tests {
             code: Some(0),
             answered_at_ms: None,
         }
+    }
+
+    #[test]
+    fn the_ledger_is_told_on_the_clock_of_the_case() {
+        let second = |number| Moment::after_start(Duration::from_secs(number));
+        let clock = Clock {
+            now: second(10),
+            wall_ms: 1_010_000,
+        };
+        let made = Effect {
+            what: "make".into(),
+            kind: BOX.into(),
+            name: "vm-1".into(),
+            id: "id".into(),
+        };
+        let mut told = entry(1, 2, vec![made]);
+        told.request.at_ms = 1_003_000;
+        told.request.verb = "run".into();
+        let entry = clock.entry(&told);
+        assert_eq!((entry.at, entry.answered), (second(3), None));
+        assert_eq!(entry.call, Some(CallIndex(2)));
+        assert_eq!(entry.verb, "podman run");
+        assert_eq!(entry.effects, [format!("make {BOX} vm-1")]);
+        told.answered_at_ms = Some(1_020_000);
+        let late = clock.entry(&told).answered;
+        assert_eq!(late, Some(second(10)), "no entry is later than the end");
     }
 
     #[test]

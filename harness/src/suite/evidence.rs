@@ -1,7 +1,7 @@
 //! `--keep`: what failing cases left to look at, without the machine they ran on.
 //!
-//! For each case with a finding there is a directory: its trace, and for each call the command, the environment, the
-//! script and what was printed. Values of secrets are masked everywhere.
+//! For each case with a finding there is a directory: its trace, what was asked of a mock backend, and for each call the
+//! command, the environment, the script and what was printed. Values of secrets are masked everywhere.
 
 mod masking;
 
@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::checks::verdict::Finding;
 use crate::contract::exit::ExitStatus;
+use crate::contract::moment::Moment;
 use crate::trace::{CallRecord, Trace};
 
 use super::call_name;
@@ -108,6 +109,11 @@ impl Evidence {
             &directory.join("trace.jsonl"),
             &mask,
             events(trace).as_bytes(),
+        )?;
+        self.write(
+            &directory.join("ledger.jsonl"),
+            &mask,
+            ledger(trace).as_bytes(),
         )?;
         for (index, job) in trace.jobs.iter().enumerate() {
             self.write(
@@ -258,6 +264,25 @@ fn events(trace: &Trace) -> String {
             "program": call.program.name(),
             "stage": call.stage.as_ref().map(ToString::to_string),
             "exit": status,
+        });
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// One line for each request to the mock backend; `call` is the number of the directory of the call that made it.
+fn ledger(trace: &Trace) -> String {
+    let microseconds =
+        |moment: Moment| u64::try_from(moment.since_start().as_micros()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for entry in &trace.ledger {
+        let line = json!({
+            "at_us": microseconds(entry.at),
+            "answered_at_us": entry.answered.map(microseconds),
+            "call": entry.call.map(|call| call.0 + 1),
+            "command": entry.command,
+            "effects": entry.effects,
+            "code": entry.code,
         });
         let _ = writeln!(text, "{line}");
     }

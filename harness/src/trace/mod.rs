@@ -65,6 +65,8 @@ pub struct Trace {
     pub listed: Vec<Leak>,
     /// What was asked of the mock backend, in order.
     pub requests: Vec<BackendRequest>,
+    /// The same for a reader: when, with which words, to what effect. The first ones, if there are very many.
+    pub ledger: Vec<LedgerEntry>,
     /// What was asked of the mock backend, and is not emulated: the case says nothing about the driver then.
     pub backend_gaps: Vec<String>,
     /// What the processes found alive at the end held open beside their memory.
@@ -201,6 +203,25 @@ pub struct BackendRequest {
     pub verb: String,
     /// The backend failed at it, as the case wanted.
     pub struck: bool,
+}
+
+/// A request to the mock backend, with what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// When it was made.
+    pub at: Moment,
+    /// When it was answered; `None`: it was not.
+    pub answered: Option<Moment>,
+    /// The call that made it, if known.
+    pub call: Option<CallIndex>,
+    /// Tool and verb, in the verb's first spelling.
+    pub verb: String,
+    /// Tool and arguments as they were given.
+    pub command: Vec<String>,
+    /// What was done, in order, as short sentences: `make box runner-12`.
+    pub effects: Vec<String>,
+    /// The exit code of the tool, or the HTTP status.
+    pub code: Option<i32>,
 }
 
 /// One event of a trace.

@@ -105,15 +105,16 @@ fn lanes(timeline: &Timeline) -> Vec<Drawn<'_>> {
         spans.sort_by_key(|span| span.from_us);
         let mut rows: Vec<Vec<Bar<'_>>> = Vec::new();
         for span in spans.into_iter().take(DRAWN_MAX) {
-            let mut bar = Bar::of(timeline, span);
+            let bar = Bar::of(timeline, span);
             let free = |row: &Vec<Bar<'_>>| row.iter().all(|other| other.is_apart_from(&bar));
             match rows.iter().position(free) {
                 Some(row) => rows[row].push(bar),
                 None if rows.len() < ROWS_MAX => rows.push(vec![bar]),
                 None => {
                     if let Some(last) = rows.last_mut() {
-                        bar.anchor = None;
                         last.push(bar);
+                        // Labels would be drawn over each other.
+                        last.iter_mut().for_each(|bar| bar.anchor = None);
                     }
                 }
             }

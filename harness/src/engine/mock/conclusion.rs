@@ -36,12 +36,13 @@ impl Engine<'_> {
         self.jobs.clear();
         // Before all else is looked at: the processes of a box are no leak beside that of the box.
         if let Some(backend) = &self.environment.backend {
-            let left = backend.conclude(self.leaks.marks());
+            let left = backend.conclude(self.leaks.marks(), self.now());
             let left = left.map_err(EngineError::Backend)?;
             self.trace.leaks.extend(left.leaks);
             self.trace.touched_keepsakes.extend(left.touched);
             self.trace.backend_gaps = left.gaps;
             self.trace.requests = left.requests;
+            self.trace.ledger = left.ledger;
         }
         let makers = self.known_makers();
         let left = self.leaks.left(&makers);

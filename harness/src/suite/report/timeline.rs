@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use driver_conformance_mock_backend::HTTP_TOOL;
 use driver_conformance_reports::model::timeline::{Instant, Lane, Marked, Span, Timeline, Tone};
 
 use crate::checks::verdict;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::KillSignal;
 use crate::plan::case::Case;
-use crate::trace::{CallIndex, CallRecord, LeakCategory, Trace, TraceEventKind};
+use crate::trace::{CallIndex, CallRecord, LeakCategory, LedgerEntry, Trace, TraceEventKind};
 
 use super::super::call_name;
 use super::call_of;
@@ -74,7 +75,44 @@ fn spans(trace: &Trace) -> Vec<Span> {
         spans.extend(held_open(trace, call));
         spans.extend(of_script(call));
     }
+    spans.extend(trace.ledger.iter().map(|entry| of_request(trace, entry)));
     spans
+}
+
+/// What was asked of the mock backend, what it did, and how it answered.
+fn of_request(trace: &Trace, entry: &LedgerEntry) -> Span {
+    let caller = entry.call.and_then(|index| trace.calls.get(index.0));
+    let struck = entry
+        .effects
+        .iter()
+        .any(|effect| effect.starts_with("fault"));
+    // Statuses of HTTP say success in their own way.
+    let succeeded = |code: i32| {
+        if entry.command.first().is_some_and(|tool| tool == HTTP_TOOL) {
+            (100..400).contains(&code)
+        } else {
+            code == 0
+        }
+    };
+    let (answer, tone) = match entry.code {
+        None => (": no answer".to_owned(), Tone::Gap),
+        Some(code) if !succeeded(code) => (format!(": {code}"), Tone::Failed),
+        Some(_) if struck => (String::new(), Tone::Failed),
+        Some(_) => (String::new(), Tone::Plain),
+    };
+    let effects = if entry.effects.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", entry.effects.join(", "))
+    };
+    Span {
+        lane: Lane::Backend,
+        label: label(&format!("{}{answer}{effects}", entry.verb)),
+        job: caller.map_or(0, |call| call.job),
+        from_us: microseconds(entry.at),
+        to_us: entry.answered.map(microseconds),
+        tone,
+    }
 }
 
 /// What was there when the case was over, from the call that made it on.
@@ -95,7 +133,13 @@ fn left(trace: &Trace) -> impl Iterator<Item = Span> + '_ {
             LeakCategory::Backend => Lane::Backend,
             _ => Lane::Processes,
         };
-        (lane, format!("{} {}", leak.kind, leak.what), leak.made_by)
+        // Some detectors begin with the kind themselves.
+        let what = if leak.what.starts_with(leak.kind) {
+            leak.what.clone()
+        } else {
+            format!("{} {}", leak.kind, leak.what)
+        };
+        (lane, what, leak.made_by)
     });
     processes
         .chain(files)
@@ -317,6 +361,43 @@ mod tests {
         assert!(
             timeline.spans.iter().any(|span| span.tone == Tone::Failed),
             "the run that failed"
+        );
+    }
+
+    #[test]
+    fn requests_to_the_backend_have_their_lane() {
+        let mut scene = Scene::new().call(Program::Prepare, 0);
+        let entry = |tool: &str, code: Option<i32>| LedgerEntry {
+            at: Moment::START,
+            answered: code.map(|_| Moment::START),
+            call: Some(CallIndex(0)),
+            verb: format!("{tool} create"),
+            command: vec![tool.to_owned(), "create".to_owned()],
+            effects: vec!["make box vm-1".to_owned()],
+            code,
+        };
+        scene.trace.ledger = vec![
+            entry("podman", Some(0)),
+            entry("podman", Some(202)),
+            entry(HTTP_TOOL, Some(202)),
+            entry(HTTP_TOOL, Some(503)),
+            entry("podman", None),
+        ];
+        let timeline = of(&scene.case, &scene.trace, &[]);
+        let lane = timeline
+            .spans
+            .iter()
+            .filter(|span| span.lane == Lane::Backend);
+        let shown: Vec<_> = lane.map(|span| (&*span.label, span.tone)).collect();
+        assert_eq!(
+            shown,
+            [
+                ("podman create (make box vm-1)", Tone::Plain),
+                ("podman create: 202 (make box vm-1)", Tone::Failed),
+                ("http create (make box vm-1)", Tone::Plain),
+                ("http create: 503 (make box vm-1)", Tone::Failed),
+                ("podman create: no answer (make box vm-1)", Tone::Gap),
+            ]
         );
     }
 
