@@ -22,6 +22,12 @@ const OPTIONS: c_int = libc::PTRACE_O_TRACEFORK
     | libc::PTRACE_O_TRACEEXIT
     | libc::PTRACE_O_EXITKILL;
 
+/// The type of a request differs between C libraries.
+#[cfg(target_env = "musl")]
+type Request = libc::c_int;
+#[cfg(not(target_env = "musl"))]
+type Request = libc::c_uint;
+
 /// A trap that has sprung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sprung {
@@ -267,7 +273,7 @@ fn number(number: c_int) -> *mut libc::c_void {
 }
 
 fn request(
-    request: libc::c_uint,
+    request: Request,
     pid: i32,
     address: *mut libc::c_void,
     data: *mut libc::c_void,

@@ -66,7 +66,7 @@ fn it_is_a_page_by_itself() {
 }
 
 /// The page without what does not depend on the report.
-fn without_assets(page: &str) -> String {
+pub(crate) fn without_assets(page: &str) -> String {
     let mut text = page.to_owned();
     for name in ["style", "script"] {
         let begin = text.find(&format!("<{name}>")).expect("it is there") + name.len() + 2;

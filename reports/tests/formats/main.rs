@@ -77,6 +77,23 @@ fn json_comes_back_as_it_was() {
     assert_eq!(back, hostile());
 }
 
+/// One snapshot for each format there is, also for one that comes later: a person has read what became of the hostile text.
+#[test]
+fn hostile_strings_in_every_format() {
+    for known in FORMATS {
+        let text = (known.render)(&hostile());
+        // What does not depend on the report is none of this test's business.
+        let text = if known.name == "html" {
+            html::without_assets(&text)
+        } else {
+            text
+        };
+        insta::with_settings!({ snapshot_suffix => known.name }, {
+            insta::assert_snapshot!(text);
+        });
+    }
+}
+
 #[test]
 fn formats_are_found_by_name() {
     for known in FORMATS {
