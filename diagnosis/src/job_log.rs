@@ -3,7 +3,11 @@
 mod blame;
 mod sections;
 
+use std::sync::LazyLock;
+
 use driver_conformance_scenarios::symptom::{Ending, Fact, FailureClass, Subject};
+
+use regex::Regex;
 
 use crate::line::Line;
 use crate::story::{Evidence, Failure, Place, Remark, Story, is_step, parse_failure};
@@ -27,6 +31,12 @@ const CLEANUP_LONG_S: f64 = 300.0;
 /// Lines that are shown of a log without a verdict.
 const LAST_LINES_SHOWN: usize = 2;
 
+/// Programs that speak to other machines or to an engine of containers, as a command of a script.
+static CLIENT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?:^|[\s;|&/(])(?:ssh|scp|sftp|rsync|git|curl|wget|ansible(?:-playbook)?|docker(?:-compose)?|podman|buildah|kubectl|helm|lxc|incus|virsh|vagrant)(?:\s|$)")
+        .expect("a constant pattern")
+});
+
 /// What a file is, seen as a job log.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobLog {
@@ -34,6 +44,10 @@ pub enum JobLog {
     Custom(Box<Story>),
     /// A job of another executor.
     Other(String),
+    /// A few lines without a section, whose words are those of the Custom executor.
+    Fragment(Box<Story>),
+    /// A verdict, and nothing that tells of which executor.
+    Verdict,
     /// No job log.
     None,
 }
@@ -47,6 +61,24 @@ enum Said<'line> {
     Startup,
     Warning(&'line str),
     Noise,
+}
+
+/// Errors that only the Custom executor has.
+const OWN_ERRORS: [&str; 4] = [
+    "unknown Custom executor executable exit code ",
+    "custom executor ",
+    "error while parsing JSON output: ",
+    "failed to start command: ",
+];
+
+impl Said<'_> {
+    /// Whether these words alone tell the executor.
+    fn is_of_custom_executor(self) -> bool {
+        let (Self::Failed(text) | Self::PreparationFailed(text)) = self else {
+            return false;
+        };
+        OWN_ERRORS.iter().any(|error| text.contains(error))
+    }
 }
 
 fn said(line: &Line) -> Option<Said<'_>> {
@@ -91,7 +123,7 @@ pub fn read(lines: &[Line], input: usize) -> JobLog {
     let startup = lines.iter().any(|line| said(line) == Some(Said::Startup));
     let named = sections.named_custom || startup;
     if sections.all.is_empty() && !named {
-        return JobLog::None;
+        return fragment(lines, input, sections);
     }
     // A few words that happen to be a heading do not make a job log.
     if !named && !sections.marked && !has_verdict && sections.all.len() < 2 {
@@ -103,6 +135,25 @@ pub fn read(lines: &[Line], input: usize) -> JobLog {
         sections,
     };
     JobLog::Custom(Box::new(reader.story()))
+}
+
+/// Lines of a log that begins too late to have a section.
+fn fragment(lines: &[Line], input: usize, sections: Sections) -> JobLog {
+    let mut told = lines.iter().filter_map(said);
+    if told.any(Said::is_of_custom_executor) {
+        let reader = Reader {
+            lines,
+            input,
+            sections,
+        };
+        return JobLog::Fragment(Box::new(reader.story()));
+    }
+    let last = lines.iter().rfind(|line| !line.text.trim().is_empty());
+    if matches!(last.and_then(said), Some(Said::Failed(_))) {
+        JobLog::Verdict
+    } else {
+        JobLog::None
+    }
 }
 
 struct Reader<'lines> {
@@ -196,14 +247,16 @@ impl Reader<'_> {
                 walk.verdict = Some((index, rest.to_owned()));
             }
             Some(Said::PreparationFailed(message)) => {
-                let call = if walk.started_up {
-                    Subject::Prepare
-                } else {
-                    Subject::Config
+                // Without the beginning nobody knows whether a startup line came before.
+                let begun = self.sections.all.iter().any(|at| at.first <= index);
+                let place = match (walk.started_up, begun) {
+                    (true, _) => Place::of(Subject::Prepare),
+                    (false, true) => Place::of(Subject::Config),
+                    (false, false) => Place::of(Subject::Prepare).guessed(),
                 };
                 walk.failures.push(Failure {
                     message: message.trim().to_owned(),
-                    place: Place::of(call),
+                    place,
                     class: FailureClass::System,
                     decisive: false,
                     evidence: vec![self.evidence(line)],
@@ -348,6 +401,9 @@ impl Reader<'_> {
         if environment {
             return Place::run("prepare_script");
         }
+        if self.sections.all.is_empty() && walk.failures.is_empty() && !walk.started_up {
+            return Place::of(Subject::Run).guessed();
+        }
         let in_prepare = self
             .sections
             .all
@@ -396,6 +452,12 @@ impl Reader<'_> {
             .any(|remark| remark.text.trim_start().starts_with("$ "))
         {
             facts.push(Fact::Echoed);
+        }
+        let last_command = printed
+            .iter()
+            .rfind(|remark| remark.text.trim_start().starts_with("$ "));
+        if last_command.is_some_and(|command| CLIENT.is_match(&command.text)) {
+            facts.push(Fact::CommandIsClient);
         }
         let end = section.ended.or(self.lines[verdict].at);
         let last = printed

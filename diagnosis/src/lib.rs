@@ -8,6 +8,7 @@ pub mod job_log;
 pub mod jobs;
 pub mod line;
 pub mod model;
+mod prefix;
 pub mod render;
 mod report;
 pub mod rules;
@@ -53,7 +54,7 @@ pub fn diagnose(inputs: &[Input]) -> Diagnosis {
 
 /// Adds the stories that a file tells.
 fn read(input: &Input, index: usize, stories: &mut Vec<Story>, notes: &mut Vec<String>) {
-    let raw = input.lines();
+    let raw = prefix::strip(input.lines());
     if input.is_partial() {
         notes.push(format!(
             "{}: too large, its middle was left out",
@@ -65,6 +66,13 @@ fn read(input: &Input, index: usize, stories: &mut Vec<Story>, notes: &mut Vec<S
         .map(|(number, line)| Line::parse(*number, line))
         .collect();
     let before = stories.len();
+    // What a script prints may look like a runner's log; where the log has streams, nothing else writes into it.
+    let has_streams = lines.iter().any(|line| line.stream.is_some());
+    let entries = if has_streams {
+        Vec::new()
+    } else {
+        entries_of(&raw)
+    };
     match job_log::read(&lines, index) {
         JobLog::Custom(story) => stories.push(*story),
         JobLog::Other(executor) => {
@@ -75,23 +83,39 @@ fn read(input: &Input, index: usize, stories: &mut Vec<Story>, notes: &mut Vec<S
             ));
             return;
         }
-        JobLog::None => {}
+        JobLog::Fragment(story) if entries.is_empty() => stories.push(*story),
+        JobLog::Verdict if entries.is_empty() => {
+            notes.push(format!(
+                "{}: the end of a job without what came before: not enough to tell; needed: the log from \"Preparing the\" on",
+                input.name
+            ));
+            return;
+        }
+        JobLog::Fragment(_) | JobLog::Verdict | JobLog::None => {}
     }
-    // What a script prints may look like a runner's log; where the log has streams, nothing else writes into it.
-    let has_streams = lines.iter().any(|line| line.stream.is_some());
-    if !has_streams {
-        let entries: Vec<Entry> = raw
-            .iter()
-            .filter_map(|(number, line)| Entry::parse(*number, line))
-            .collect();
-        stories.extend(jobs::read(entries, index));
-    }
+    // Last words without fields are the runner's only in a log that is the runner's.
+    let is_job_log = stories.len() > before;
+    let own = entries.into_iter();
+    let own = own.filter(|entry| !is_job_log || !entry.fields.is_empty());
+    stories.extend(jobs::read(own.collect(), index));
     if stories.len() == before {
         notes.push(format!(
             "{}: neither a job log, nor a runner's log, nor a report",
             input.name
         ));
     }
+}
+
+/// The entries of a runner's log; none where no line has the fields by which the runner's are known.
+fn entries_of(lines: &[(usize, String)]) -> Vec<Entry> {
+    let parsed = lines
+        .iter()
+        .filter_map(|(number, line)| Entry::parse(*number, line));
+    let entries: Vec<Entry> = parsed.collect();
+    if entries.iter().all(|entry| entry.fields.is_empty()) {
+        return Vec::new();
+    }
+    entries
 }
 
 /// A cause of one story or of several.

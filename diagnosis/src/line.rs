@@ -27,7 +27,7 @@ const SECTION_NAMES: &str = "prepare_executor|prepare_script|get_sources|clear_w
 /// `section_start:1795478458:get_sources`, with the carriage return that a terminal hides it by.
 static MARKER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r"section_(start|end):(\d+):({SECTION_NAMES})(?:\[[^\]]*\])?\r?"
+        r"section_(start|end):(\d+):({SECTION_NAMES})(?:\[[^\]]*\])?(?:\r|\^M)?"
     ))
 });
 

@@ -11,6 +11,8 @@ use crate::story::{Evidence, Failure, Place, Remark, Story};
 
 /// Most lines that speak for one problem.
 pub const EVIDENCE_MAX: usize = 6;
+/// The last lines of a call: what it complained of when it gave up.
+const LAST_WORDS: usize = 3;
 /// What a place that is only the most likely one takes from the confidence.
 const GUESS_FACTOR: f64 = 0.8;
 
@@ -182,9 +184,19 @@ impl Rule {
         let mut evidence = failure.evidence.clone();
         if let Some(output) = self.output {
             let lines = scene.outputs.get(&output)?;
+            let is_there =
+                |place: &Place| !failure.place.certain || same_call(place, &failure.place);
+            let since = if when.last {
+                let outputs = scene.story.outputs.iter().rev();
+                let mut last = outputs.filter(|remark| is_there(&remark.place));
+                let first = last.by_ref().take(LAST_WORDS).last();
+                first.map(|remark| &remark.evidence)
+            } else {
+                None
+            };
             let mut there: Vec<Evidence> = lines
                 .iter()
-                .filter(|(place, _)| !failure.place.certain || same_call(place, &failure.place))
+                .filter(|(place, line)| is_there(place) && since.is_none_or(|since| *line >= since))
                 .map(|(_, line)| (*line).clone())
                 .collect();
             if there.is_empty() {

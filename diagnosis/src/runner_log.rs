@@ -70,6 +70,9 @@ impl Entry {
             return None;
         }
         let text = ESCAPES.replace_all(raw, "").into_owned();
+        if let Some(message) = journal_message(&text) {
+            return Self::parse(number, &message);
+        }
         let start = PREFIX.find(&text).map_or(0, |prefix| prefix.end());
         let body = text[start..].trim();
         let entry = json(body)
@@ -103,6 +106,23 @@ fn level_of(word: &str) -> Level {
         "warning" | "warn" => Level::Warning,
         "error" | "fatal" | "panic" => Level::Error,
         _ => Level::Info,
+    }
+}
+
+/// What `journalctl -o json` wraps a line into; bytes that are no plain text, colours for example, are numbers there.
+fn journal_message(body: &str) -> Option<String> {
+    if !body.starts_with('{') || !body.contains("\"MESSAGE\"") {
+        return None;
+    }
+    let object: Value = serde_json::from_str(body).ok()?;
+    match object.get("MESSAGE")? {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(bytes) => {
+            let bytes = bytes.iter().map(|byte| u8::try_from(byte.as_u64()?).ok());
+            let bytes: Option<Vec<u8>> = bytes.collect();
+            Some(String::from_utf8_lossy(&bytes?).into_owned())
+        }
+        _ => None,
     }
 }
 
@@ -156,8 +176,9 @@ fn usual(body: &str) -> Option<Parts> {
         .filter_map(|found| found.get(1).map(|key| key.start()))
         .find(|start| {
             let before = &rest[..*start];
-            (before.is_empty() || before.ends_with("  ")) && knows(&rest[*start..])
-        });
+            (before.is_empty() || before.ends_with("  ")) && knows(&rest[*start..]) >= 1
+        })
+        .or_else(|| fields_behind_one_blank(rest));
     let Some(at) = at else {
         let last_words = rest.starts_with("panic: ") || body.starts_with("FATAL: ");
         let message = rest.trim().to_owned();
@@ -197,10 +218,26 @@ fn split_level(body: &str) -> (Level, &str) {
     (Level::Info, body)
 }
 
-fn knows(fields: &str) -> bool {
-    FIELD
-        .captures_iter(fields)
-        .any(|found| KNOWN_FIELDS.contains(&&found[1]))
+/// Where several blanks have become one, as in a chat, more fields must be the runner's. Keys of its messages (`PID=`) are not
+/// written as those of fields.
+fn fields_behind_one_blank(rest: &str) -> Option<usize> {
+    let is_field = |key: &str| {
+        key.chars()
+            .all(|c| c.is_ascii_lowercase() || "_-".contains(c))
+    };
+    let mut keys = FIELD
+        .captures_iter(rest)
+        .filter_map(|found| found.get(1))
+        .filter(|key| is_field(key.as_str()));
+    let start = keys.next()?.start();
+    (knows(&rest[start..]) >= 2).then_some(start)
+}
+
+/// How many of the fields are known to be the runner's.
+fn knows(fields: &str) -> usize {
+    let keys = FIELD.captures_iter(fields);
+    keys.filter(|found| KNOWN_FIELDS.contains(&&found[1]))
+        .count()
 }
 
 #[cfg(test)]
@@ -219,6 +256,8 @@ mod tests {
             "Nov 24 00:20:58 host gitlab-runner[12]: WARNING: Job failed: exit status 1  error=exit status 1 job=17 runner=abc",
             r#"{"duration_s":1.5,"error":"exit status 1","exit_code":1,"job":17,"level":"warning","msg":"Job failed: exit status 1","time":"2026-11-24T00:20:58Z"}"#,
             r#"time="2026-11-24T00:20:58Z" level=warning msg="Job failed: exit status 1" error="exit status 1" job=17"#,
+            r#"{"MESSAGE":"WARNING: Job failed: exit status 1  error=exit status 1 job=17","PRIORITY":"4"}"#,
+            "WARNING: Job failed: exit status 1 error=exit status 1 job=17 runner=abc",
         ] {
             let entry = entry(raw);
             assert_eq!(entry.level, Level::Warning, "{raw}");

@@ -16,6 +16,7 @@ fn job(sections: &[(&str, &str)], verdict: &str) -> String {
             "get_sources" => "Getting source from Git repository",
             "step_script" => "Executing \"step_script\" stage of the job script",
             "archive_cache" => "Saving cache for successful job",
+            "download_artifacts" => "Downloading artifacts",
             "upload_artifacts_on_success" => "Uploading artifacts for successful job",
             "cleanup_file_variables" => "Cleaning up project directory and file based variables",
             other => panic!("no heading for {other}"),
@@ -253,6 +254,22 @@ fn words_of_a_tool_count_at_the_call_that_failed() {
             "gitlab get_sources git-server-refused",
         ),
         (
+            "owner",
+            in_sources(
+                "fatal: detected dubious ownership in repository at '/builds/a/b'\n",
+                SCRIPT_1,
+            ),
+            "run get_sources dubious-ownership",
+        ),
+        (
+            "full while preparing",
+            in_prepare(
+                "Error: writing blob: no space left on device\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",
+                SYSTEM_2,
+            ),
+            "prepare - disk-full",
+        ),
+        (
             "full",
             in_step("$ make\nwrite error: No space left on device\n", SCRIPT_1),
             "run build_script disk-full",
@@ -322,6 +339,9 @@ fn healthy_and_unrelated_logs_are_silent() {
         ok("$ podman rm -f x\nError: no container with name or ID \"x\" found: no such container\n"),
         ok("$ echo 'ERROR: Job failed: exit status 1'\nERROR: Job failed: exit status 1\n"),
         ok("$ grep -r Killed .\nKilled\n"),
+        ok("$ ./test\npanic: recovered\nok\n"),
+        ok("$ cat log\nMissing gitlab-runner. Extracting cache is disabled.\n"),
+        "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\nmain.main()\n".to_owned(),
         ok("$ cat log\nlevel=error msg=\"failed\" job=5 runner=abc\n"),
         ok("$ df\nNo space left on device is what we test\n"),
         "Nov 24 00:20:58 host kernel: Out of memory: Killed process 5 (java)\n".repeat(50),
@@ -337,6 +357,170 @@ fn healthy_and_unrelated_logs_are_silent() {
     for log in logs {
         assert_eq!(found(&log), Vec::<String>::new(), "{log}");
     }
+}
+
+/// A log as mail programs, chats and tools for containers show it.
+fn with_prefix(log: &str, prefix: impl Fn(usize) -> String) -> String {
+    let lines = log.lines().enumerate();
+    let mut text = String::new();
+    for (index, line) in lines {
+        writeln!(text, "{}{line}", prefix(index)).expect("writing to a string");
+    }
+    text
+}
+
+const FIRST_SCRIPT_255: &str = "ERROR: Job failed (system failure): prepare environment: unknown Custom executor executable exit code 255; executable execution terminated with: exit status 255. Check https://docs.gitlab.com/runner/shells/#shell-profile-loading for more information";
+
+/// What stands in front of the line with this index.
+type Prefix = fn(usize) -> String;
+
+#[test]
+fn what_stands_in_front_of_every_line_does_not_matter() {
+    let job_log = first_script("Host key verification failed.\n", FIRST_SCRIPT_255);
+    let runner_log = format!(
+        "Checking for jobs... received                       job=5 runner=abc\n{FIRST_SCRIPT_255}  duration_s=3 job=5 runner=abc\nFailed to process runner                            builds=0 error=x executor=custom\n"
+    );
+    let prefixes: [(&str, Prefix); 6] = [
+        ("mail", |_| "> ".to_owned()),
+        ("compose", |_| "gitlab-runner-1  | ".to_owned()),
+        ("kubectl", |_| "[pod/ci-7c9/gitlab-runner] ".to_owned()),
+        ("numbers", |index| format!("{:5} ", index + 1)),
+        ("indented", |_| "    ".to_owned()),
+        ("times", |index| {
+            format!("[2026-11-24T00:20:{:02}Z] ", index % 60)
+        }),
+    ];
+    for (name, prefix) in prefixes {
+        let log = with_prefix(&job_log, prefix);
+        expect(name, &log, "run prepare_script ssh-refused");
+        let log = with_prefix(&runner_log, prefix);
+        expect(name, &log, "run prepare_script environment-not-usable");
+    }
+}
+
+#[test]
+fn a_fragment_tells_what_its_words_tell() {
+    expect(
+        "one line",
+        &format!("{FIRST_SCRIPT_255}\n"),
+        "run prepare_script environment-not-usable",
+    );
+    expect(
+        "place unknown",
+        &format!("{RAW_255}\n"),
+        "run - raw-exit-code",
+    );
+    let attempt = "ERROR: Preparation failed: unknown Custom executor executable exit code 125; executable execution terminated with: exit status 125\nWill be retried in 3s ...\n";
+    expect("an attempt", attempt, "prepare - raw-exit-code");
+    // Stages that follow a failure do not say which one it was.
+    let tail = format!(
+        "Saving cache for failed job\nCleaning up project directory and file based variables\n{RAW_255}\n"
+    );
+    expect("the end", &tail, "run - raw-exit-code");
+    let diagnosis = diagnose(&[Input::whole("log", format!("{SYSTEM_2}\n"))]);
+    assert!(diagnosis.problems.is_empty());
+    assert!(
+        diagnosis.notes[0].contains("not enough to tell"),
+        "{:?}",
+        diagnosis.notes
+    );
+}
+
+#[test]
+fn what_a_script_complains_of_is_its_own_affair() {
+    for (name, text, verdict) in [
+        (
+            "its own ssh",
+            "$ ssh deploy@prod ./restart\nssh: connect to host prod port 22: Connection refused\n",
+            "ERROR: Job failed: exit status 255",
+        ),
+        (
+            "its own container",
+            "$ docker rm app\nError response from daemon: No such container: app\n",
+            SCRIPT_1,
+        ),
+        (
+            "a test that went on",
+            "$ pytest -q\nConnectionResetError: Connection reset by peer\n= short test summary info =\nFAILED a\nFAILED b\n2 failed\n",
+            SCRIPT_1,
+        ),
+        (
+            "a quoted verdict",
+            "$ ./check-logs.sh\nERROR: Job failed (system failure): exit status 2\nPreparing the \"docker\" executor\n2 lines differ\n",
+            SCRIPT_1,
+        ),
+        (
+            "sections of its own",
+            "$ ./all.sh\nsection_start:1795478400:prepare_executor\r\u{1b}[0KPrepare\nfine\nsection_end:1795478401:prepare_executor\r\u{1b}[0K\nbad\n",
+            SCRIPT_1,
+        ),
+    ] {
+        expect(
+            name,
+            &in_step(text, verdict),
+            "none build_script script-failed",
+        );
+    }
+}
+
+#[test]
+fn a_script_that_was_still_at_work_needs_more_time() {
+    let log = |moments: [u32; 2]| {
+        let mut log = String::new();
+        let line = |log: &mut String, minute: u32, stream: &str, text: &str| {
+            writeln!(log, "2026-11-24T00:{minute:02}:00.000000Z {stream}O {text}")
+                .expect("writing to a string");
+        };
+        line(&mut log, 0, "00", "Preparing the \"custom\" executor");
+        for (minute, name) in [(0, "prepare_executor"), (0, "get_sources")] {
+            line(&mut log, minute, "00", &format!("section_start:1:{name}\r"));
+            line(&mut log, minute, "00", &format!("section_end:1:{name}\r"));
+        }
+        line(&mut log, 1, "00", "section_start:1:step_script\r");
+        line(&mut log, 1, "01", "$ make check");
+        for minute in moments {
+            line(&mut log, minute, "01", "test 7 of 90");
+        }
+        line(
+            &mut log,
+            59,
+            "00",
+            "WARNING: step_script could not run to completion because the timeout was exceeded. For more control",
+        );
+        line(&mut log, 59, "00", "section_end:1:step_script\r");
+        line(
+            &mut log,
+            59,
+            "00",
+            "ERROR: Job failed: execution took longer than 1h0m0s seconds",
+        );
+        log
+    };
+    expect(
+        "at work",
+        &log([58, 59]),
+        "none build_script job-needs-more-time",
+    );
+    expect("silent", &log([2, 3]), "run build_script job-timeout");
+}
+
+#[test]
+fn artifacts_that_gitlab_refuses_are_no_driver_problem() {
+    let sections = [
+        ("prepare_executor", READY),
+        ("prepare_script", RAN),
+        ("get_sources", FETCHED),
+        (
+            "download_artifacts",
+            "Downloading artifacts for build (990)...\nERROR: Downloading artifacts from coordinator... not found  id=990 responseStatus=404 Not Found\nFATAL: file does not exist\n",
+        ),
+        ("cleanup_file_variables", ""),
+    ];
+    expect(
+        "gone",
+        &job(&sections, SCRIPT_1),
+        "gitlab download_artifacts artifacts-refused",
+    );
 }
 
 #[test]

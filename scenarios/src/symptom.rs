@@ -94,6 +94,9 @@ pub struct When {
     pub warning: Option<String>,
     /// A pattern for a line that a driver or a script printed; at the failed call, if there is a `failure`.
     pub output: Option<String>,
+    /// Whether `output` counts only among the last lines of the failed call.
+    #[serde(default)]
+    pub last: bool,
     /// A pattern for a message of the runner's own log.
     pub entry: Option<String>,
     /// Patterns for fields of this message.
@@ -125,6 +128,8 @@ pub struct When {
 pub enum Fact {
     /// A command of the script was echoed in the stage.
     Echoed,
+    /// The last command that was echoed in the stage is itself a client of another machine or of an engine.
+    CommandIsClient,
     /// Something was printed in the stage.
     Printed,
     /// `Running on …` was printed: the first script really ran.

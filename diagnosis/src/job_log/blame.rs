@@ -53,8 +53,10 @@ pub(super) fn run_stage(
     if let Some(early) = names.iter().rfind(|name| BEFORE_STEPS.contains(name)) {
         return Place::of_section(early);
     }
+    // These run after something has failed, or cannot fail a job: the beginning of the log is missing.
+    let follows = |name: &str| name.ends_with("_on_failure") || name == "cleanup_file_variables";
     match names.last() {
-        Some(last) if *last != "prepare_executor" => Place::of_section(last),
+        Some(last) if *last != "prepare_executor" && !follows(last) => Place::of_section(last),
         _ => Place::of(Subject::Run).guessed(),
     }
 }

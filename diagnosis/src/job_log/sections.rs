@@ -1,10 +1,11 @@
 //! The sections of a job log, from markers where there are some, else from headings.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::line::Line;
+use crate::line::{Line, Marker};
 
 static EXECUTOR: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"^Preparing the "([^"]+)" executor$"#).expect("a constant pattern")
@@ -88,8 +89,17 @@ impl Sections {
             marked: lines.iter().any(|line| !line.markers.is_empty()),
             ..Self::default()
         };
+        let by_name = markers_by_name(lines);
+        let mut nested_until = 0;
         for (index, line) in lines.iter().enumerate() {
             for marker in &line.markers {
+                if index < nested_until {
+                    continue;
+                }
+                if let Some(end) = sections.end_around(marker, index, &by_name) {
+                    nested_until = end;
+                    continue;
+                }
                 let at = line.at.or_else(|| seconds(marker.at));
                 if marker.starts {
                     sections.open(&marker.name, index, at);
@@ -107,6 +117,19 @@ impl Sections {
             last.end = lines.len();
         }
         sections
+    }
+
+    /// The runner closes each section before it opens the next. One that begins within another, which is closed after it, is
+    /// a script's own: the index of the line where the other one ends.
+    fn end_around(&self, marker: &Marker, index: usize, by_name: &ByName<'_>) -> Option<usize> {
+        let open = self.all.last().filter(|last| !last.closed)?;
+        if !marker.starts || marker.name == open.name {
+            return None;
+        }
+        let own = by_name.get(open.name.as_str())?;
+        let next = own.partition_point(|(at, _)| *at <= index);
+        let (end, starts) = own.get(next)?;
+        (!starts).then_some(*end)
     }
 
     fn open(&mut self, name: &str, index: usize, at: Option<f64>) {
@@ -200,6 +223,20 @@ impl Sections {
         let at = next.checked_sub(1)?;
         (index < self.all[at].end).then_some(at)
     }
+}
+
+/// The lines with markers of each section, and whether it begins there.
+type ByName<'lines> = BTreeMap<&'lines str, Vec<(usize, bool)>>;
+
+fn markers_by_name(lines: &[Line]) -> ByName<'_> {
+    let mut by_name = ByName::new();
+    for (index, line) in lines.iter().enumerate() {
+        for marker in &line.markers {
+            let own = by_name.entry(marker.name.as_str()).or_default();
+            own.push((index, marker.starts));
+        }
+    }
+    by_name
 }
 
 #[expect(
