@@ -1,4 +1,4 @@
-//! Embeds every scenario file of `cases/<theme>/`, the zoo and the symptoms into the crate, so that the binary needs no files beside it,
+//! Embeds every scenario file of `cases/<theme>/`, the zoo, the skeletons and the symptoms into the crate, so that the binary needs no files beside it,
 //! and makes an enum of the clauses in `contract.toml`, so that code that names a clause there is none of does not build.
 
 use std::fmt::Write as _;
@@ -25,6 +25,7 @@ fn main() {
         ("page_files.rs", source_files(&root, &pages)),
         ("zoo_files.rs", source_files(&root, &animals)),
         ("driver_files.rs", driver_files(&root.join("drivers"))),
+        ("skeleton_files.rs", driver_files(&root.join("skeletons"))),
         ("clause_id.rs", clause_id(&root)),
     ] {
         fs::write(target.join(name), text).expect("OUT_DIR is writable");
@@ -55,7 +56,7 @@ fn source_files(root: &Path, files: &[PathBuf]) -> String {
     text
 }
 
-/// The list of the files of all good drivers, with what makes them programs or links.
+/// The list of the files of all drivers in a directory, with what makes them programs or links.
 fn driver_files(drivers: &Path) -> String {
     println!("cargo::rerun-if-changed={}", drivers.display());
     let mut text = String::from("&[\n");

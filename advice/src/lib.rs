@@ -10,4 +10,5 @@ pub mod document;
 pub mod explain;
 pub mod lint;
 pub mod numbers;
+pub mod skeleton;
 pub mod table;

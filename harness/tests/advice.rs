@@ -1,11 +1,11 @@
-//! The commands that give advice, as a user calls them: pages, table, checklist, lint, advise, init.
+//! The commands that give advice, as a user calls them: pages, table, checklist, lint, advise.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use driver_conformance_reports::model::Category;
-use driver_conformance_scenarios::{page, zoo};
+use driver_conformance_scenarios::page;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -181,48 +181,4 @@ fn lint_looks_mends_and_reports() {
         "{mended}"
     );
     assert!(printed(&["lint", "drivers"]).ends_with("0 errors, 0 warnings, 0 hints\n"));
-}
-
-/// What `init` writes is a driver of the zoo, file by file: the tests of the zoo run the whole suite on each of these.
-#[test]
-fn what_init_writes_is_what_passes_the_suite() {
-    for (language, backend, animal) in [
-        ("bash", "none", "good-bash"),
-        ("python", "none", "good-python"),
-        ("bash", "podman", "good-podman"),
-    ] {
-        let home = directory();
-        let init = [
-            "init",
-            "my-driver",
-            "--lang",
-            language,
-            "--backend",
-            backend,
-        ];
-        let output = run_in(home.path(), &init);
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{errors}");
-        let again = run_in(home.path(), &init);
-        assert_eq!(again.status.code(), Some(2), "nothing is overwritten");
-        let animal = zoo::by_name(animal).expect("it is in the zoo");
-        assert!(animal.is_good());
-        for file in &animal.files {
-            let written = fs::read(home.path().join("my-driver/driver").join(&file.path));
-            let written = written.expect("it was written");
-            if let zoo::Content::Text { text, .. } = &file.content {
-                assert_eq!(written, text.as_bytes(), "{}", file.path);
-            }
-        }
-        let config = home.path().join("my-driver/config.toml");
-        let output = run_in(
-            home.path(),
-            &["lint", "--elsewhere", &config.to_string_lossy()],
-        );
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert_eq!(text, "0 errors, 0 warnings, 0 hints\n");
-        assert!(home.path().join("my-driver/test").exists());
-    }
-    let refused = ["init", "x", "--lang", "python", "--backend", "podman"];
-    assert_eq!(run_in(directory().path(), &refused).status.code(), Some(2));
 }

@@ -6,12 +6,14 @@
 //!
 //! The contract itself is data as well: `contract.toml` holds it clause by clause, and [`contract`] reads it. So is the
 //! [`zoo`]: good drivers, and the few edits that make a broken one of them. [`symptom`] holds what a job's logs look like
-//! when something went wrong, and what it means.
+//! when something went wrong, and what it means, and [`skeleton`] the beginnings of new drivers.
 
 pub mod contract;
+mod driver_file;
 pub mod error;
 pub mod model;
 pub mod page;
+pub mod skeleton;
 mod substitute;
 pub mod symptom;
 pub mod zoo;

@@ -35,8 +35,10 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use crate::SourceFile;
+use crate::driver_file::{EmbeddedContent, EmbeddedFile};
 use crate::error::ScenarioError;
 
+pub use crate::driver_file::{Content, DriverFile};
 pub use classes::{BugClass, bug_classes};
 pub use edit::{Edit, Operation};
 pub use file::{ExpectedFinding, REMARK};
@@ -46,53 +48,6 @@ static ANIMAL_FILES: &[SourceFile] = include!(concat!(env!("OUT_DIR"), "/zoo_fil
 
 /// All files of good drivers, sorted by driver and path.
 static DRIVER_FILES: &[EmbeddedFile] = include!(concat!(env!("OUT_DIR"), "/driver_files.rs"));
-
-/// A file of a good driver as it is embedded in the binary.
-#[derive(Debug, Clone, Copy)]
-struct EmbeddedFile {
-    /// Name of the driver's directory.
-    driver: &'static str,
-    /// Path below that directory.
-    path: &'static str,
-    content: EmbeddedContent,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum EmbeddedContent {
-    Text {
-        text: &'static str,
-        executable: bool,
-    },
-    Link {
-        target: &'static str,
-    },
-}
-
-/// A file of a driver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DriverFile {
-    /// Path below the driver's directory.
-    pub path: String,
-    /// What it is.
-    pub content: Content,
-}
-
-/// What a file of a driver is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// A regular file.
-    Text {
-        /// Its text.
-        text: String,
-        /// Whether it can be started.
-        executable: bool,
-    },
-    /// A symbolic link.
-    Link {
-        /// Where it leads, below the driver's directory.
-        target: String,
-    },
-}
 
 /// A driver of which it is known what the suite must find in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,20 +153,8 @@ type Drivers = BTreeMap<String, Vec<DriverFile>>;
 fn drivers() -> Drivers {
     let mut drivers = Drivers::new();
     for file in DRIVER_FILES {
-        let content = match file.content {
-            EmbeddedContent::Text { text, executable } => Content::Text {
-                text: text.to_owned(),
-                executable,
-            },
-            EmbeddedContent::Link { target } => Content::Link {
-                target: target.to_owned(),
-            },
-        };
         let files = drivers.entry(file.driver.to_owned()).or_default();
-        files.push(DriverFile {
-            path: file.path.to_owned(),
-            content,
-        });
+        files.push(file.driver_file());
     }
     drivers
 }

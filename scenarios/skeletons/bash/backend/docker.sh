@@ -1,0 +1,34 @@
+# shellcheck shell=bash disable=SC2154 # `name` is that of the job, from driver.sh
+# The backend: where jobs run. Here a box is one of Docker's containers, made from the image that the job names; the image has to
+# have bash, git and setsid. To run jobs elsewhere, replace these constants and functions.
+
+readonly BUILDS_DIR=/builds CACHE_DIR=/cache
+readonly NOTES=/run/my-driver # in the box, for the driver
+
+# Says whether the box is there: 0 or 1. Whoever cannot tell must not guess, but call system_failure. `docker inspect` would fail
+# in the same way without the container and without the daemon, and the filter finds parts of names, too: of job 12 and job 123.
+box_exists() {
+    local names
+    names=$(docker ps --all --filter "name=$name" --format '{{.Names}}') ||
+        system_failure "Docker does not say which containers there are"
+    grep -Fqx -- "$name" <<<"$names"
+}
+
+box_create() {
+    local image=${CUSTOM_ENV_CI_JOB_IMAGE:-buildpack-deps:stable}
+    # The job chooses this word: it must not be an option of Docker's.
+    [[ $image =~ ^[[:alnum:]][[:alnum:]._/:@-]*$ ]] || system_failure "$image is no name of an image"
+    # `sleep` keeps the container, whatever the image would start. The id that is printed would only fill the job's log.
+    docker run --detach --init --name "$name" --entrypoint sleep "$image" infinity >/dev/null
+    docker exec "$name" mkdir -p "$BUILDS_DIR" "$CACHE_DIR" "$NOTES"
+}
+
+# Removes the box with all that runs in it; succeeds if there is none.
+box_remove() {
+    ! box_exists || docker rm --force --volumes "$name" >/dev/null
+}
+
+# Runs a command in the box, with the standard input, output and exit code of the command.
+box_inside() {
+    docker exec --interactive "$name" "$@"
+}

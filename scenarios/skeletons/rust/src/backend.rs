@@ -1,0 +1,1 @@
+../backend/none.rs
