@@ -143,6 +143,50 @@ fn control_c_in_the_middle_of_a_suite() {
     );
 }
 
+/// Stops the command when it is at work, and reads the report of what it was about to do.
+fn partial_report(command: &[&str], line: Option<&str>) -> Report {
+    let home = tempfile::tempdir().expect("a temporary directory can be made");
+    let path = home.path().join("report.json");
+    let flag = format!("json={}", path.display());
+    let mut arguments = command.to_vec();
+    arguments.extend(["drivers/good-bash", "-v", "--report", &flag]);
+    let mut running = Running::begin(&arguments);
+    match line {
+        Some(line) => running.wait_for_line(line),
+        None => wait_until("a driver is called", PATIENCE, || {
+            processes_below(running.directory.path()).len() > 2
+        }),
+    }
+    kill_process(running.pid(), Signal::TERM).expect("it runs");
+    running.expect_end(143, "stopped by SIGTERM");
+    let text = fs::read_to_string(path).expect("what was judged is not lost");
+    serde_json::from_str(&text).expect("it is the schema")
+}
+
+#[test]
+fn sigterm_in_the_middle_of_a_sweep_of_faults() {
+    let report = partial_report(&["faults"], Some("pass "));
+    let partial = report.partial.expect("it is marked");
+    assert_eq!(partial.reason, "SIGTERM");
+    assert!(!report.cases.is_empty() && partial.cases_missing > 0);
+    // What could not be repeated is no finding beyond doubt: the driver is a good one.
+    assert_eq!(
+        (report.verdict, report.exit_code),
+        (Verdict::Inconclusive, 143)
+    );
+}
+
+#[test]
+fn sigterm_while_sequences_are_drawn() {
+    let report = partial_report(&["fuzz"], None);
+    assert_eq!(report.partial.expect("it is marked").reason, "SIGTERM");
+    assert_eq!(report.findings, Vec::new());
+    assert_eq!(
+        (report.verdict, report.exit_code),
+        (Verdict::Inconclusive, 143)
+    );
+}
+
 /// A driver that ignores SIGTERM, and the directory that it is in.
 fn deaf_driver() -> (TempDir, String) {
     let home = tempfile::tempdir().expect("a temporary directory can be made");

@@ -108,6 +108,7 @@ fn measure(driver: &Driver, suite: &dyn Suite) -> Result<Vec<CallDurations>, Exp
         interruption,
         shard: None,
         keep: None,
+        stand_alone: None,
     };
     let mut progress = progress::for_standard_error(0);
     let report = suite.run(driver, &options, progress.as_mut());

@@ -1,6 +1,10 @@
 //! `replay`: runs again what failed, and says whether it still does.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, Parser};
 use driver_conformance_reports::model::{ExitCode, Finding, Report, Status, Verdict};
@@ -9,7 +13,7 @@ use crate::driver::Problem;
 use crate::driver::tools::{shell_quoted, shell_words};
 use crate::fuzz::Regressions;
 use crate::plan::select::escaped;
-use crate::suite;
+use crate::suite::{self, StandAlone};
 
 use super::fuzz::regressions_beside;
 use super::{Command, CommandLine, DriverArguments, ExpectedError, Output, run};
@@ -32,6 +36,10 @@ pub(super) struct Arguments {
     /// Where the sequences of the fuzzer are kept, if not beside the driver
     #[arg(long, value_name = "FILE")]
     regressions: Option<PathBuf>,
+
+    /// Also write the case as a bash script that makes the same calls without the harness (- is standard output)
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
 
     #[command(flatten)]
     driver: DriverArguments,
@@ -75,15 +83,83 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
     } else {
         vec![of_case(arguments)?]
     };
+    let script = match &arguments.script {
+        Some(path) => Some((path, script_of(&groups)?)),
+        None => None,
+    };
     let mut worst = ExitCode::CONFORMS;
     for group in groups {
-        let report = run_again(&group, arguments, output)?;
+        let stand_alone = script.as_ref().map(|(_, stand_alone)| stand_alone);
+        let report = run_again(&group, arguments, stand_alone, output)?;
         for (fate, line) in fates(&group, &report) {
             output.text(&format!("{:<6} {line}\n", fate.word()));
             worst = worse(worst, fate, report.verdict);
         }
     }
+    if let Some((path, stand_alone)) = script {
+        write_script(path, &stand_alone, output)?;
+    }
     Ok(worst)
+}
+
+/// What takes the script of the only case out of its run.
+fn script_of(groups: &[Group]) -> Result<Arc<StandAlone>, ExpectedError> {
+    let cases: Vec<&String> = groups.iter().flat_map(|group| &group.cases).collect();
+    let ([case], [group]) = (cases.as_slice(), groups) else {
+        let names: Vec<&str> = cases.iter().map(|case| case.as_str()).collect();
+        return Err(Problem::new(
+            format!(
+                "a script holds one case, and these are several: {}",
+                names.join(", ")
+            ),
+            "name one of them: `driver-conformance replay CASE --driver PATH --script FILE`",
+        )
+        .into());
+    };
+    if case.starts_with(FAULTS) {
+        return Err(Problem::new(
+            format!(
+                "{case} is a moment inside of a call, which no script can meet without the harness"
+            ),
+            "leave --script out: `replay` shows the case again",
+        )
+        .into());
+    }
+    let driver = Path::new(group.command.get(1).map_or("", String::as_str));
+    let driver = std::path::absolute(driver).unwrap_or_else(|_| driver.to_path_buf());
+    let path = std::env::var("PATH").unwrap_or_default();
+    Ok(Arc::new(StandAlone::new(case, &driver, &path)))
+}
+
+/// Writes the script, for its owner alone: what the user gave to the driver as secrets is in it.
+fn write_script(
+    path: &Path,
+    stand_alone: &StandAlone,
+    output: &mut Output,
+) -> Result<(), ExpectedError> {
+    let failed = |reason: String| {
+        ExpectedError::NotWritten(Problem::new(
+            format!("the script {} cannot be written: {reason}", path.display()),
+            "give --script a file in a directory that you may write to",
+        ))
+    };
+    let Some(text) = stand_alone.text() else {
+        return Err(failed("the case was not run".to_owned()));
+    };
+    if path == Path::new("-") {
+        output.text(&text);
+        return Ok(());
+    }
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o700)
+        .open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error: io::Error| failed(error.to_string()))?;
+    output.text(&format!("script {}\n", path.display()));
+    Ok(())
 }
 
 /// A failure outweighs an error, which outweighs doubt.
@@ -207,6 +283,7 @@ fn command_of(finding: &Finding, arguments: &Arguments) -> Vec<String> {
 fn run_again(
     group: &Group,
     arguments: &Arguments,
+    stand_alone: Option<&Arc<StandAlone>>,
     output: &mut Output,
 ) -> Result<Report, ExpectedError> {
     let is_fuzz = group
@@ -230,9 +307,12 @@ fn run_again(
             (None, false) => beside(),
         };
         let fuzzer = suite::Fuzzer::of_known(Regressions::read(&path)?, &group.cases);
-        return run::report(&parsed(&words)?.run, &fuzzer, output);
+        let mut line = parsed(&words)?;
+        line.run.stand_alone = stand_alone.cloned();
+        return run::report(&line.run, &fuzzer, output);
     }
-    let line = parsed(&words)?;
+    let mut line = parsed(&words)?;
+    line.run.stand_alone = stand_alone.cloned();
     match &line.command {
         Some(Command::Faults(faults)) => {
             let (arguments, sweep) = faults.parts();

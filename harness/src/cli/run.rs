@@ -20,7 +20,8 @@ use crate::plan::shard::Shard;
 use crate::plan::waiver::{Names, Waivers};
 use crate::suite::report::PROFILE;
 use crate::suite::{
-    CaseEntry, Evidence, Interruption, RunError, RunOptions, SEED_DEFAULT, Suite, utc_date,
+    CaseEntry, Evidence, Interruption, RunError, RunOptions, SEED_DEFAULT, StandAlone, Suite,
+    utc_date,
 };
 
 use super::report_target::{self, OpenTarget, ReportTarget, Streaming, write_reports};
@@ -99,6 +100,10 @@ pub(super) struct Arguments {
     /// The word between the command and the driver, where another command runs a suite of its own.
     #[arg(skip)]
     subcommand: Option<&'static str>,
+
+    /// Takes a case out of the run as a script.
+    #[arg(skip)]
+    pub(super) stand_alone: Option<Arc<StandAlone>>,
 }
 
 /// Reads a number of things to do at once.
@@ -173,6 +178,7 @@ impl SharedArguments {
             verbose: self.verbose,
             driver: self.driver.clone(),
             subcommand: Some(subcommand),
+            stand_alone: None,
         }
     }
 }
@@ -246,6 +252,12 @@ fn examine(
     driver.lists.extend(arguments.list_commands());
     for note in &driver.notes {
         output.warning(note);
+    }
+    if arguments.stand_alone.is_some() && driver.backend.is_some() {
+        return Err(ExpectedError::Usage(Problem::new(
+            "a script of its own cannot take the mock backend along, in front of which this driver runs",
+            "leave --script out: `replay` shows the case again",
+        )));
     }
     let mut options = arguments.options(&driver, suite, interruption)?;
     let mut targets = report_target::open_all(&arguments.reports, output)?;
@@ -377,6 +389,7 @@ impl Arguments {
             interruption,
             shard,
             keep: None,
+            stand_alone: self.stand_alone.clone(),
         })
     }
 

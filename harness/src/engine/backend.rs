@@ -164,8 +164,8 @@ fn armed(tag: &str, fault: BackendFault) -> Option<Fault> {
         trigger: Trigger {
             tag: Some(tag.to_owned()),
             call: u64::try_from(fault.call).ok(),
-            nth: Some(fault.nth),
-            times: Some(1),
+            nth: fault.nth,
+            times: fault.nth.map(|_| 1),
             ..Trigger::default()
         },
     })

@@ -39,7 +39,7 @@ use crate::plan::hang::Watch;
 use crate::process::client::Supervised;
 use crate::process::interrupt::{Interrupt, Urgency};
 use crate::process::{command_lines, wait_ready};
-use crate::trace::{Abortion, CallIndex, JobRecord, Trace, TraceEvent, TraceEventKind};
+use crate::trace::{Abortion, CallIndex, JobRecord, Place, Trace, TraceEvent, TraceEventKind};
 
 /// Default of [`CaseEnvironment::budget`].
 pub const CASE_BUDGET_DEFAULT: Duration = Duration::from_mins(2);
@@ -330,7 +330,14 @@ impl<'a> Engine<'a> {
         interrupt: &'a Interrupt,
     ) -> Self {
         let started = Instant::now();
-        let mut trace = Trace::default();
+        let mut trace = Trace {
+            place: Place {
+                root: environment.directories.root().to_path_buf(),
+                directories: environment.directories.all().into(),
+                temp_dirs: Vec::new(),
+            },
+            ..Trace::default()
+        };
         let mut jobs = Vec::with_capacity(runs.len());
         for run in runs {
             trace.jobs.push(JobRecord {

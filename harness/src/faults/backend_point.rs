@@ -1,4 +1,4 @@
-//! A point at which the backend of a driver fails: one of the requests of a call, and what goes wrong with it.
+//! A point at which the backend of a driver fails: one of the requests of a call, or all of them, and what goes wrong.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,11 @@ use driver_conformance_mock_backend::faults::{FaultKind, KillSignal, Moment};
 use crate::plan::case::BackendFault;
 use crate::trace::{BackendRequest, Trace};
 
-use super::point::{FOLDER, NOMINAL, in_new_attempt, nominal_place, plain, scenario};
+use super::point::{
+    FOLDER, NOMINAL, SHORT_TIMEOUT, in_new_attempt, nominal_place, plain, scenario,
+};
 
-/// What is tried at each request, by the name that it has in the names of cases. What lasts, like a slow backend, is no
-/// part of it: each of these strikes one request and is over.
+/// What is tried at each request, by the name that it has in the names of cases: each strikes one request and is over.
 const KINDS: [(&str, FaultKind); 10] = [
     ("error-before-effect", FaultKind::ErrorBeforeEffect),
     ("reply-lost", FaultKind::ReplyLost),
@@ -29,19 +30,47 @@ const KINDS: [(&str, FaultKind); 10] = [
     ("kill-after", kill(KillSignal::Kill, Moment::After)),
 ];
 
+/// What is tried with each call that asks the backend for something: it lasts until the call is over.
+const LASTING: [(&str, FaultKind); 9] = [
+    ("slow", FaultKind::Slow { ms: 200 }),
+    (HANG, FaultKind::Hang),
+    ("connection-refused", FaultKind::ConnectionRefused),
+    (
+        "too-many-requests",
+        FaultKind::TooManyRequests { retry_after_s: 1 },
+    ),
+    ("unavailable", FaultKind::Unavailable { retry_after_s: 1 }),
+    (DISK_FULL, FaultKind::DiskFull),
+    ("tool-missing", FaultKind::ToolMissing),
+    ("stale-list", FaultKind::StaleList),
+    ("late-delete", FaultKind::LateDelete { ms: 300 }),
+];
+/// There is no answer while the call lasts: it ends because it is told to.
+const HANG: &str = "hang";
+/// Nothing more can be written in the box, also when the call is over.
+const DISK_FULL: &str = "disk-full";
+/// In the names of points, where others have the request.
+const WHOLE_CALL: &str = "whole-call";
+
 const fn kill(signal: KillSignal, when: Moment) -> FaultKind {
     FaultKind::KillDriver { signal, when }
 }
 
 /// The fault of this name.
 pub fn fault_kind(name: &str) -> Option<FaultKind> {
-    let known = KINDS.iter().find(|(known, _)| *known == name);
+    let mut kinds = KINDS.iter().chain(&LASTING);
+    let known = kinds.find(|(known, _)| *known == name);
     known.map(|(_, kind)| kind.clone())
 }
 
 /// Whether a fault ends the driver instead of answering it.
 pub fn ends_driver(name: &str) -> bool {
     matches!(fault_kind(name), Some(FaultKind::KillDriver { .. }))
+}
+
+/// Whether what a script does in the box fails of it as well, which is no lie then.
+pub fn meets_script(name: &str) -> bool {
+    name == DISK_FULL
 }
 
 /// A point: which request fails, and how.
@@ -51,10 +80,8 @@ pub struct BackendPoint {
     pub call: usize,
     /// The same, as its place among all calls of the case.
     pub index: usize,
-    /// Which of the requests of the call, from 1.
-    pub nth: u64,
-    /// Tool and verb, for people: `podman-exec`.
-    pub request: String,
+    /// Which of the requests of the call, from 1, and its tool and verb, for people: `podman-exec`; `None`: all of them.
+    pub request: Option<(u64, String)>,
     /// What goes wrong.
     pub kind: &'static str,
 }
@@ -65,68 +92,98 @@ impl BackendPoint {
         format!("{}/{}", self.place(), self.kind)
     }
 
-    /// What points have in common of which some are as good as all, at first: call and kind.
+    /// What points have in common of which some are as good as all, at first: call, kind, and whether it lasts.
     pub fn stratum(&self) -> String {
-        format!("{}/{}", self.call, self.kind)
+        format!("{}/{}/{}", self.call, self.request.is_none(), self.kind)
+    }
+
+    /// The call does not end before it is told to.
+    pub fn hangs(&self) -> bool {
+        self.kind == HANG
     }
 
     fn place(&self) -> String {
         let call = NOMINAL[self.call].replace(' ', "-");
-        format!("{FOLDER}/{call}/{}-{}", self.nth, self.request)
+        match &self.request {
+            Some((nth, request)) => format!("{FOLDER}/{call}/{nth}-{request}"),
+            None => format!("{FOLDER}/{call}/{WHOLE_CALL}"),
+        }
     }
 
     /// Where and how the backend fails.
     pub fn fault(&self) -> BackendFault {
         BackendFault {
             call: self.index,
-            nth: self.nth,
+            nth: self.request.as_ref().map(|(nth, _)| *nth),
             kind: self.kind,
         }
     }
 
-    /// The scenario that leads the driver to the point. The backend fails once; what follows has nothing in its way.
+    /// The scenario that leads the driver to the point. The backend fails in this call alone; what follows has nothing in
+    /// its way.
     pub fn scenario(&self, with_bystander: bool) -> String {
         let call = NOMINAL[self.call];
+        let what = match &self.request {
+            Some((nth, request)) => {
+                format!("request {nth} of {call} to the backend ({request})")
+            }
+            None => format!("every request of {call} to the backend"),
+        };
         let about = format!(
-            "Has request {} of {call} to the backend ({}) meet {}, then cleans up, and cleans up again.",
-            self.nth, self.request, self.kind
+            "Has {what} meet {}, then cleans up, and cleans up again.",
+            self.kind
         );
         let mut calls: Vec<String> = NOMINAL[..=self.call]
             .iter()
             .map(|call| plain(call))
             .collect();
-        if call == "prepare" {
-            // Only a stage shows whether a prepare that reports success all the same has prepared anything.
+        if call == "prepare" && !meets_script(self.kind) {
+            // Only a stage shows whether a prepare that reports success all the same has prepared anything. A box whose disk
+            // is full is prepared, and no stage works in it.
             calls.push(plain("run get_sources"));
         }
         if call == "cleanup" {
             calls.push(in_new_attempt("config"));
         }
         calls.extend([plain("cleanup"), in_new_attempt("config"), plain("cleanup")]);
-        scenario(&about, &calls, with_bystander)
+        let mut text = scenario(&about, &calls, with_bystander);
+        if self.hangs() {
+            text.push_str(SHORT_TIMEOUT);
+        }
+        text
     }
 }
 
 /// The points of a driver, in the order in which a job comes to them: each fault at each request that its calls made in
-/// both nominal jobs.
+/// both nominal jobs, and what lasts in each call that made one.
 pub fn backend_points(first: &Trace, second: &Trace) -> Vec<BackendPoint> {
     let again: BTreeSet<(usize, u64, String)> = requests(second)
         .into_iter()
         .map(|(call, _, nth, request)| (call, nth, shown(request)))
         .collect();
-    let mut points = Vec::new();
+    let mut points: Vec<BackendPoint> = Vec::new();
+    let of_kinds =
+        |kinds: &'static [(&'static str, FaultKind)], call, index, request: Option<_>| {
+            kinds.iter().map(move |(kind, _)| BackendPoint {
+                call,
+                index,
+                request: request.clone(),
+                kind,
+            })
+        };
+    let mut last: Option<(usize, usize)> = None;
     for (call, index, nth, request) in requests(first) {
         let request = shown(request);
         if !again.contains(&(call, nth, request.clone())) {
             continue;
         }
-        points.extend(KINDS.iter().map(|(kind, _)| BackendPoint {
-            call,
-            index,
-            nth,
-            request: request.clone(),
-            kind,
-        }));
+        if let Some((call, index)) = last.replace((call, index)).filter(|last| last.0 != call) {
+            points.extend(of_kinds(&LASTING, call, index, None));
+        }
+        points.extend(of_kinds(&KINDS, call, index, Some((nth, request))));
+    }
+    if let Some((call, index)) = last {
+        points.extend(of_kinds(&LASTING, call, index, None));
     }
     points
 }
@@ -185,12 +242,18 @@ mod tests {
         let first = trace(&[(1, "volume create"), (1, "run"), (2, "rm")]);
         let second = trace(&[(1, "volume create"), (1, "exec"), (2, "rm")]);
         let points = backend_points(&first, &second);
-        assert_eq!(points.len(), 2 * KINDS.len());
+        assert_eq!(points.len(), 2 * (KINDS.len() + LASTING.len()));
         assert_eq!(
             points[0].name(),
             "faults/prepare/1-podman-volume-create/error-before-effect"
         );
-        assert_eq!((points[KINDS.len()].index, points[KINDS.len()].nth), (2, 1));
+        assert_eq!(points[KINDS.len()].name(), "faults/prepare/whole-call/slow");
+        let of_cleanup = &points[KINDS.len() + LASTING.len()];
+        assert_eq!(
+            of_cleanup.name(),
+            "faults/cleanup/1-podman-rm/error-before-effect"
+        );
+        assert_eq!((of_cleanup.index, of_cleanup.fault().nth), (2, Some(1)));
     }
 
     #[test]
@@ -199,9 +262,8 @@ mod tests {
             let point = BackendPoint {
                 call,
                 index: call,
-                nth: 1,
-                request: "podman-rm".to_owned(),
-                kind: "reply-lost",
+                request: (call > 0).then(|| (1, "podman-rm".to_owned())),
+                kind: if call > 0 { "reply-lost" } else { HANG },
             };
             let text = point.scenario(true);
             let read = driver_conformance_scenarios::parse("cases/faults/x.toml", &text);
@@ -214,7 +276,7 @@ mod tests {
 
     #[test]
     fn names_of_faults_are_found_again() {
-        for (name, kind) in KINDS {
+        for (name, kind) in KINDS.into_iter().chain(LASTING) {
             assert_eq!(fault_kind(name), Some(kind));
         }
         assert!(ends_driver("kill-after") && !ends_driver("reply-lost"));

@@ -1,7 +1,7 @@
 //! What to break and where: the points at which a driver can be hit, and the cases that hit it there. Pure.
 //!
 //! A point is a moment in the life of one of the programs that a call starts, and a signal that is sent to the driver
-//! then; or, in front of a mock backend, one of the requests of a call, and what goes wrong with it. Its case leads the
+//! then; or, in front of a mock backend, one of the requests of a call or all of them, and what goes wrong. Its case leads the
 //! driver there once, and then lets it clean up, and clean up again, with nothing in its way.
 
 mod backend_point;
@@ -10,7 +10,7 @@ mod sample;
 
 use crate::plan::case::BackendFault;
 
-pub use backend_point::{BackendPoint, backend_points, ends_driver, fault_kind};
+pub use backend_point::{BackendPoint, backend_points, ends_driver, fault_kind, meets_script};
 pub use point::{
     FaultPoint, NOMINAL, NOMINAL_NAME, PointSignal, hung_scenario, nominal_scenario, points,
 };
@@ -47,6 +47,14 @@ impl Point {
         match self {
             Self::Child(point) => point.scenario(with_bystander),
             Self::Backend(point) => point.scenario(with_bystander),
+        }
+    }
+
+    /// A call of its case does not end before it is told to.
+    pub fn hangs(&self) -> bool {
+        match self {
+            Self::Child(_) => false,
+            Self::Backend(point) => point.hangs(),
         }
     }
 

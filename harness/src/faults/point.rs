@@ -21,7 +21,7 @@ pub const NOMINAL_NAME: &str = "faults/nominal";
 /// The folder of all these cases.
 pub(super) const FOLDER: &str = "faults";
 /// Nothing ends a script whose driver is dead, but the time of the call. It stands behind the keys of the job that is hit.
-const SHORT_TIMEOUT: &str = "timeout = \"short\"\n";
+pub(super) const SHORT_TIMEOUT: &str = "timeout = \"short\"\n";
 /// Id of the job that is hit.
 const HIT_JOB: u64 = 12;
 /// Id of the job that is alive meanwhile and has nothing to do with it.

@@ -5,6 +5,6 @@ mod plan;
 mod regressions;
 mod scenario;
 
-pub use plan::{Plan, strategy};
+pub use plan::{Habits, Plan};
 pub use regressions::{REGRESSIONS_FILE, Regression, Regressions};
 pub use scenario::{events, scenario};

@@ -35,7 +35,7 @@ pub(super) const ACTIONS: [&str; 7] = [
 ];
 /// Ids of the jobs: the second begins with the first. The harness makes longer ones of them, which fit into 32 bits.
 const IDS: [u64; 3] = [12, 123, 7];
-/// The word that scripts leave.
+/// The words that scripts leave begin with it.
 const WORD: &str = "quince";
 
 /// A call as a scenario writes it, with what is done to it.
@@ -55,6 +55,15 @@ struct Attempt {
     stage: Option<usize>,
     /// Something may be there that cleanup has not removed.
     dirty: bool,
+}
+
+/// What was told of a job so far.
+#[derive(Default)]
+struct Told {
+    /// It has had a call.
+    begun: bool,
+    /// How many words the stages of the attempt have left.
+    words: usize,
 }
 
 /// How many events of a plan are carried out.
@@ -126,10 +135,10 @@ fn take(attempt: &mut Attempt, event: &Event, stage: Option<usize>) -> bool {
 
 fn of_calls(list: &[(Event, Option<usize>)], attempts: &[Attempt; 2]) -> Option<String> {
     let mut calls = Vec::new();
-    let mut begun = [false; 2];
+    let mut told = [Told::default(), Told::default()];
     for (event, stage) in list {
         let job = usize::from(event.second_job);
-        calls.extend(calls_of(event, *stage, &mut begun[job]));
+        calls.extend(calls_of(event, *stage, &mut told[job]));
     }
     // Every job is cleaned up at the end, as by the next start of a runner, so that it can be told what stays.
     for (job, attempt) in attempts.iter().enumerate() {
@@ -182,10 +191,13 @@ fn end(job: usize, call: &str, new_attempt: bool) -> Call {
     }
 }
 
-/// The calls of one event. `begun`: the job has had a call before.
-fn calls_of(event: &Event, stage: Option<usize>, begun: &mut bool) -> Vec<Call> {
+/// The calls of one event.
+fn calls_of(event: &Event, stage: Option<usize>, told: &mut Told) -> Vec<Call> {
     let job = usize::from(event.second_job);
-    let was_begun = std::mem::replace(begun, true);
+    let was_begun = std::mem::replace(&mut told.begun, true);
+    if !matches!(event.what, What::Stage { .. }) {
+        told.words = 0;
+    }
     let call = |call: &str, new_attempt: bool, does: &str| {
         let new = if new_attempt {
             ", new_attempt = true"
@@ -218,16 +230,17 @@ fn calls_of(event: &Event, stage: Option<usize>, begun: &mut bool) -> Vec<Call> 
             calls.push(call("cleanup", false, ""));
             (calls, "cleanup".to_owned())
         }
-        What::Stage { script, .. } => {
+        What::Stage { script, memory, .. } => {
             let name = format!("run {}", STAGES[stage.unwrap_or_default()]);
-            let does = match script {
-                Script::Succeeds => String::new(),
-                Script::Remembers => format!("remember = \"{WORD}\""),
-                Script::Recalls => format!("recall = \"{WORD}\""),
-                Script::Fails(code) => format!("exit = {code}"),
-                Script::Prints(lines) => format!("output = \"lines\", lines = {lines}"),
+            let mut does = match script {
+                Script::Succeeds => Vec::new(),
+                Script::Fails(code) => vec![format!("exit = {code}")],
+                Script::Prints(lines) => vec![format!("output = \"lines\", lines = {lines}")],
             };
-            (vec![call(&name, false, &does)], name)
+            if memory {
+                does.extend(words_of(job, told));
+            }
+            (vec![call(&name, false, &does.join(", "))], name)
         }
     };
     if let (Some(hit), Some(last)) = (event.hit, calls.last_mut()) {
@@ -242,6 +255,18 @@ fn calls_of(event: &Event, stage: Option<usize>, begun: &mut bool) -> Vec<Call> 
         ));
     }
     calls
+}
+
+/// A stage looks for the word that was left last, and leaves the next one.
+fn words_of(job: usize, told: &mut Told) -> Vec<String> {
+    let word = |number: usize| format!("\"{WORD}-{}-{number}\"", IDS[job]);
+    let last = told.words;
+    told.words += 1;
+    let mut does = vec![format!("remember = {}", word(told.words))];
+    if last > 0 {
+        does.push(format!("recall = {}", word(last)));
+    }
+    does
 }
 
 /// The stimuli, each with the number of its call among those of its name.
@@ -310,13 +335,12 @@ fn of_jobs(at_once: bool, jobs: &[JobEvent]) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::plan::Hit;
-    use super::super::strategy;
+    use super::super::plan::{Habits, Hit};
     use super::*;
 
     proptest! {
         #[test]
-        fn every_plan_is_a_scenario(plan in strategy()) {
+        fn every_plan_is_a_scenario(plan in Habits::strategy().prop_flat_map(Habits::plans)) {
             if let Some(text) = scenario(&plan) {
                 let read = driver_conformance_scenarios::parse("cases/fuzz/x.toml", &text);
                 prop_assert!(read.is_ok(), "{}\n{text}", read.unwrap_err());
@@ -334,7 +358,13 @@ mod tests {
 
     #[test]
     fn what_a_runner_would_not_do_is_left_out() {
-        let stage = |step, script| event(What::Stage { step, script });
+        let stage = |step, script| {
+            event(What::Stage {
+                step,
+                script,
+                memory: false,
+            })
+        };
         let killed = Event {
             hit: Some(Hit {
                 kill: true,
@@ -381,10 +411,33 @@ nth = 2
     }
 
     #[test]
+    fn each_stage_looks_for_the_word_of_the_one_before() {
+        let stage = event(What::Stage {
+            step: 0,
+            script: Script::Fails(3),
+            memory: true,
+        });
+        let attempt = event(What::Attempt);
+        let plan = Plan::Calls(vec![attempt, stage, stage, attempt, stage]);
+        let text = scenario(&plan).expect("something is left");
+        let does: Vec<&str> = text
+            .lines()
+            .filter_map(|line| Some(line.split_once("exit = 3, ")?.1))
+            .collect();
+        let expected = [
+            "remember = \"quince-12-1\" } },",
+            "remember = \"quince-12-2\", recall = \"quince-12-1\" } },",
+            "remember = \"quince-12-1\" } },",
+        ];
+        assert_eq!(does, expected);
+    }
+
+    #[test]
     fn a_plan_without_anything_legal_is_none() {
         let stage = event(What::Stage {
             step: 3,
             script: Script::Succeeds,
+            memory: true,
         });
         assert_eq!(scenario(&Plan::Calls(vec![stage])), None);
     }

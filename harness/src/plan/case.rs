@@ -47,13 +47,13 @@ pub struct Surroundings {
     pub backend_fault: Option<BackendFault>,
 }
 
-/// A failure of the mock backend, once.
+/// A failure of the mock backend, in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BackendFault {
     /// The call of the case that it meets, from 0.
     pub call: usize,
-    /// Which of the requests of that call, from 1.
-    pub nth: u64,
+    /// Which of the requests of that call, from 1; `None`: all of them.
+    pub nth: Option<u64>,
     /// What goes wrong, by a name of [`crate::faults::fault_kind`].
     pub kind: &'static str,
 }

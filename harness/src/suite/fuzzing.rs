@@ -8,7 +8,7 @@ use proptest::strategy::{Strategy as _, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::driver::Driver;
-use crate::fuzz::{Plan, Regression, Regressions, events, scenario, strategy};
+use crate::fuzz::{Habits, Plan, Regression, Regressions, events, scenario};
 use crate::plan::case::Case;
 use crate::plan::seed::nonce;
 use crate::plan::select::{Globs, escaped, select};
@@ -68,7 +68,13 @@ impl Suite for Fuzzer {
         let mut options = options.clone();
         options.waivers = options.waivers.expected_nowhere();
         let run = Run::new(driver, &options)?;
-        if run.calibrate(progress)?.is_some() {
+        let started = (SystemTime::now(), Instant::now());
+        let hanging = match run.calibrate(progress) {
+            // The report says that nothing was run.
+            Err(RunError::Interrupted(_)) => None,
+            calibrated => calibrated?,
+        };
+        if hanging.is_some() {
             return Err(RunError::Refused(
                 "a job to which nothing happens does not come to its end with this driver; run the suite first"
                     .to_owned(),
@@ -85,14 +91,11 @@ impl Suite for Fuzzer {
             calls: 0,
             known: BTreeSet::new(),
             found: Vec::new(),
+            missing: 0,
             remarks: crate::leaks::not_watched(),
         };
-        let started = (SystemTime::now(), Instant::now());
         walk.known_first(progress)?;
         walk.draw(progress)?;
-        if let Some(signal) = options.interruption.signal() {
-            return Err(RunError::Interrupted(signal));
-        }
         Ok(walk.report(driver, started))
     }
 }
@@ -110,6 +113,8 @@ struct Walk<'run> {
     known: BTreeSet<Key>,
     /// The known sequences, and the new ones that fail.
     found: Vec<CaseRun>,
+    /// How many known sequences were not run, because the user wanted to stop.
+    missing: usize,
     remarks: Vec<String>,
 }
 
@@ -149,8 +154,10 @@ impl Walk<'_> {
         if cases.is_empty() {
             return Ok(());
         }
-        progress.started(cases.len());
+        let count = cases.len();
+        progress.started(count);
         let mut results = self.run.until(None, cases, progress);
+        self.missing = count.saturating_sub(results.len());
         for result in &mut results {
             self.note_run(result);
             self.confirm(result);
@@ -172,16 +179,23 @@ impl Walk<'_> {
         seed[..8].copy_from_slice(&self.options.seed.to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-        let strategy = strategy();
+        let failed = |error: proptest::test_runner::Reason| {
+            RunError::Harness(format!("no sequence can be drawn: {error}"))
+        };
+        let mut drawn = BTreeSet::new();
         while Instant::now() < deadline && !self.is_stopped() {
             let mut trees = Vec::new();
             let mut cases = Vec::new();
             while cases.len() < self.options.jobs * BATCH_FACTOR {
-                let tree = strategy.new_tree(&mut runner).map_err(|error| {
-                    RunError::Harness(format!("no sequence can be drawn: {error}"))
-                })?;
-                if let Some(text) = scenario(&tree.current()) {
-                    let name = format!("{FOLDER}/{}", name_of(&text));
+                let habits = Habits::strategy().new_tree(&mut runner).map_err(failed)?;
+                let plans = habits.current().plans();
+                let tree = plans.new_tree(&mut runner).map_err(failed)?;
+                let Some(text) = scenario(&tree.current()) else {
+                    continue;
+                };
+                let name = format!("{FOLDER}/{}", name_of(&text));
+                // Short sequences are drawn again and again, and tell nothing new.
+                if drawn.insert(name.clone()) {
                     cases.push(self.case(&name, &text)?);
                     trees.push((name, tree));
                 }
@@ -218,6 +232,13 @@ impl Walk<'_> {
         let Some(text) = scenario(&shortest) else {
             return Ok(());
         };
+        if self.is_stopped() {
+            self.remarks.push(format!(
+                "{} was found, and the run was stopped before that was repeated; the sequence was:\n{text}",
+                key.0
+            ));
+            return Ok(());
+        }
         let name = format!("{FOLDER}/{}", name_of(&text));
         let case = self.case(&name, &text)?;
         let mut result = self.run.timed(case);
@@ -300,6 +321,9 @@ impl Walk<'_> {
                 break;
             }
             let again = self.run.timed_again(result);
+            if self.is_stopped() {
+                break;
+            }
             self.note_run(&again);
             sure.retain(|print| again.shown().contains(print.as_str()));
         }
@@ -313,6 +337,7 @@ impl Walk<'_> {
             found,
             tried,
             calls,
+            missing,
             options,
             ..
         } = self;
@@ -334,6 +359,9 @@ impl Walk<'_> {
         report.summary.cases += tried.saturating_sub(kept);
         report.summary.passed += tried.saturating_sub(kept);
         report.summary.calls = calls;
+        if let Some(partial) = &mut report.partial {
+            partial.cases_missing = missing;
+        }
         if report.verdict == Verdict::Pass {
             report.exit_code = report.verdict.exit_code();
         }

@@ -17,6 +17,7 @@ mod payload;
 pub mod report;
 mod runner_settings;
 mod single_job;
+mod stand_alone;
 mod suspicions;
 mod sweep;
 
@@ -43,6 +44,7 @@ pub use clock::{utc_date, utc_timestamp};
 pub use fuzzing::Fuzzer;
 pub use interruption::{InterruptSignal, Interruption};
 pub use single_job::{SingleJobError, run_single_job};
+pub use stand_alone::StandAlone;
 pub use sweep::FaultSweep;
 
 /// The seed of a run that names none: always the same, so that two runs are alike.
@@ -122,6 +124,8 @@ pub struct RunOptions {
     pub shard: Option<(Shard, Vec<String>)>,
     /// Where what failing cases left is kept.
     pub keep: Option<Arc<Evidence>>,
+    /// Takes a case out of the run as a script of its own.
+    pub stand_alone: Option<Arc<StandAlone>>,
 }
 
 /// Why a run has no report.

@@ -95,6 +95,9 @@ impl CaseRun {
             let failing: Vec<verdict::Finding> = failing.cloned().collect();
             keep.store(&case.name, trace, &failing);
         }
+        if let (Some(script), Some(trace)) = (&options.stand_alone, trace) {
+            script.record(&case, trace, findings);
+        }
         let line = |found: &verdict::Finding| {
             let call = trace?.calls.get(found.deviation.call?.0)?;
             location::line_named(call)

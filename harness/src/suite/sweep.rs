@@ -22,9 +22,14 @@ use super::{Progress, RunError, RunOptions, Suite};
 
 /// Programs that give a process other rights, which the kernel does not let them do while they are traced.
 const CHANGES_USER: [&str; 5] = ["sudo", "su", "doas", "pkexec", "runuser"];
+/// How long a call may take to end after SIGTERM while its backend hangs, seconds: longer than a driver that sets its own
+/// requests a limit needs.
+const HANG_GRACE_SECONDS: i64 = 15;
 /// How often a case is repeated to see whether what it shows is there again.
 const REPETITIONS: u32 = 2;
 
+/// The sweep was stopped before it was known where the driver can be hit.
+const STOPPED_EARLY: &str = "the run was stopped before its fault points were known";
 /// Why a point says nothing.
 const NOT_REACHED: &str =
     "the driver did not come to this point again, although it did in two nominal jobs";
@@ -48,12 +53,19 @@ impl Suite for FaultSweep {
         let mut options = options.clone();
         // The points are not the cases that exceptions were made for; these need not apply here.
         options.waivers = options.waivers.expected_nowhere();
-        Sweep {
+        let started = (SystemTime::now(), Instant::now());
+        let sweep = Sweep {
             what: self,
             driver,
             options: &options,
+        };
+        match sweep.run(started, progress) {
+            Err(RunError::Interrupted(_)) => {
+                let remarks = vec![STOPPED_EARLY.to_owned()];
+                Ok(sweep.report(Vec::new(), started, remarks, (0, 0)))
+            }
+            swept => swept,
         }
-        .run(progress)
     }
 }
 
@@ -71,8 +83,11 @@ struct Plan {
 }
 
 impl Sweep<'_> {
-    fn run(&self, progress: &mut dyn Progress) -> Result<Report, RunError> {
-        let started = (SystemTime::now(), Instant::now());
+    fn run(
+        &self,
+        started: (SystemTime, Instant),
+        progress: &mut dyn Progress,
+    ) -> Result<Report, RunError> {
         let run = Run::new(self.driver, self.options)?;
         let hanging = run.calibrate(progress)?;
         if hanging.is_some() {
@@ -115,9 +130,6 @@ impl Sweep<'_> {
         self.confirm(&run, &mut results, progress);
         run.again_alone(&mut results, progress);
         run.settle_lists(&mut results, progress);
-        if let Some(signal) = self.options.interruption.signal() {
-            return Err(RunError::Interrupted(signal));
-        }
         let covered = covered(&mut results);
         if results.len() < total && deadline.is_some() {
             remarks.push(format!(
@@ -142,6 +154,9 @@ impl Sweep<'_> {
         without_transitions(&mut report, self.driver);
         report.summary.fault_points_covered = covered;
         report.summary.fault_points_total = total;
+        if let Some(partial) = &mut report.partial {
+            partial.cases_missing = total.saturating_sub(report.cases.len());
+        }
         report
     }
 
@@ -218,16 +233,22 @@ impl Sweep<'_> {
         Ok(points.iter().filter(kept).cloned().collect())
     }
 
-    /// What a point shows must show when it is repeated, and where it was not come to, it is tried again.
+    /// What a point shows must show when it is repeated, and where it was not come to, it is tried again. What could not be
+    /// repeated, because the user wants to stop, stays in doubt.
     fn confirm(&self, run: &Run<'_>, results: &mut [CaseRun], progress: &mut dyn Progress) {
         results.sort_by_key(|result| result.position);
+        let stopped = || self.options.interruption.signal().is_some();
         let mut known: BTreeSet<String> = BTreeSet::new();
         for result in results.iter_mut() {
-            if self.options.interruption.signal().is_some() {
-                return;
+            if stopped() {
+                result.doubt_all_but(&known);
+                continue;
             }
             if !result.was_reached() && result.was_run() {
-                *result = run.timed_again(result);
+                let again = run.timed_again(result);
+                if !stopped() {
+                    *result = again;
+                }
             }
             let shown: BTreeSet<String> = result.shown().into_iter().map(str::to_owned).collect();
             if shown.is_subset(&known) {
@@ -240,6 +261,9 @@ impl Sweep<'_> {
             let mut again = BTreeSet::new();
             for _ in 0..REPETITIONS {
                 let repeated = run.timed_again(result);
+                if stopped() {
+                    break;
+                }
                 again.extend(repeated.shown().into_iter().map(str::to_owned));
                 if shown.is_subset(&again) {
                     break;
@@ -285,9 +309,22 @@ fn cases(
             let case = generated(&point.name(), &text, number, defaults);
             let mut case = case.map_err(|error| ours(&error))?;
             case.surroundings.backend_fault = point.fault();
+            if point.hangs() {
+                give_time_to_end(&mut case);
+            }
             Ok(case)
         })
         .collect()
+}
+
+/// A call whose backend does not answer must end when it is told to; how long its last requests may take is its own affair.
+fn give_time_to_end(case: &mut Case) {
+    for job in &mut case.jobs {
+        if let Some(custom) = &mut job.runner.custom {
+            let known = custom.graceful_kill_timeout.unwrap_or_default();
+            custom.graceful_kill_timeout = Some(known.max(HANG_GRACE_SECONDS));
+        }
+    }
 }
 
 fn ours(error: &crate::plan::PlanError) -> RunError {

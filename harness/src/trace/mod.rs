@@ -85,6 +85,19 @@ pub struct Trace {
     pub aborted: Option<Abortion>,
     /// Processes that could not be killed at the end, because they belong to another user or hang in the kernel.
     pub unkillable_processes: Vec<i32>,
+    /// Where it was.
+    pub place: Place,
+}
+
+/// Where a case was run. It is gone when its trace is read.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The private directory of the case.
+    pub root: PathBuf,
+    /// Directories that were in it before the first call.
+    pub directories: Vec<PathBuf>,
+    /// Temporary directories that the runner made for attempts, each with the job's `response.json`.
+    pub temp_dirs: Vec<(PathBuf, String)>,
 }
 
 impl Trace {

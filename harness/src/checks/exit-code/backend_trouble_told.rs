@@ -29,7 +29,7 @@ use crate::checks::evidence::{
     backend_failed, calls, deviation, each, ending, exit_code, exit_codes, printed, undisturbed,
 };
 use crate::contract::stage::Program;
-use crate::faults::ends_driver;
+use crate::faults::{ends_driver, meets_script};
 use crate::plan::case::Case;
 use crate::trace::{CallIndex, CallRecord, Trace};
 
@@ -44,7 +44,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     each(met, |(index, call)| {
         let (build_failure, system_failure) = exit_codes(case, call)?;
         let code = exit_code(call)?;
-        let message = if code == build_failure {
+        let message = if code == build_failure && !is_the_scripts(fault.kind, call) {
             "blamed the user for a failure of the backend"
         } else if code == 0 && was_not_done(trace, index, call) {
             "reported success although the backend had failed and the work was not done"
@@ -56,6 +56,12 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         found.actual = format!("{}, after {}", found.actual, fault.kind);
         Some(found)
     })
+}
+
+/// The script was run, and met the trouble itself.
+fn is_the_scripts(kind: &str, call: &CallRecord) -> bool {
+    let nonce = call.nonce.as_deref();
+    meets_script(kind) && nonce.is_some_and(|nonce| printed(call, nonce, "start"))
 }
 
 /// The script was not run to its end; or no script runs in what was prepared.
@@ -87,7 +93,11 @@ mod tests {
     const ID: &str = "exit-code/backend-trouble-told";
 
     fn struck(mut scene: Scene, call: usize, kind: &'static str) -> Scene {
-        scene.case.surroundings.backend_fault = Some(BackendFault { call, nth: 1, kind });
+        scene.case.surroundings.backend_fault = Some(BackendFault {
+            call,
+            nth: Some(1),
+            kind,
+        });
         scene.trace.requests.push(BackendRequest {
             call: Some(CallIndex(call)),
             tool: "podman".to_owned(),
@@ -103,6 +113,18 @@ mod tests {
         struck(prepare(BUILD_FAILURE), 0, "reply-lost").expect(ID, 1);
         struck(prepare(SYSTEM_FAILURE), 0, "reply-lost").expect_clean(ID);
         struck(prepare(BUILD_FAILURE), 0, "kill-after").expect_silent(ID);
+    }
+
+    #[test]
+    fn a_script_that_meets_it_fails_by_itself() {
+        let run = |printed: &str, kind| {
+            let scene = Scene::new().call(Program::Prepare, 0);
+            let scene = scene.run("build_script", exits(0), BUILD_FAILURE);
+            struck(scene.printing(printed), 1, kind)
+        };
+        run("NONCE:start\n", "disk-full").expect_clean(ID);
+        run("", "disk-full").expect(ID, 1);
+        run("NONCE:start\n", "slow").expect(ID, 1);
     }
 
     #[test]

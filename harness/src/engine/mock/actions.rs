@@ -39,7 +39,9 @@ impl Engine<'_> {
             } => {
                 self.check_place(&path)?;
                 self.files.runner_made(&path);
-                return Ok(Some(match files::make_temp_dir(&path, &response_json) {
+                let made = files::make_temp_dir(&path, &response_json);
+                self.trace.place.temp_dirs.push((path, response_json));
+                return Ok(Some(match made {
                     Ok(()) => Event::TempDirMade,
                     Err(error) => Event::TempDirFailed(error),
                 }));

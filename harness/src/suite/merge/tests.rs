@@ -52,6 +52,7 @@ fn options(shard: Option<Part>, names: &[String]) -> RunOptions {
         interruption: Interruption::default(),
         shard: shard.map(|shard| (shard, names.to_vec())),
         keep: None,
+        stand_alone: None,
     }
 }
 

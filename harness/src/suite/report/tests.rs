@@ -108,6 +108,7 @@ fn report_of(
         interruption: Interruption::default(),
         shard: None,
         keep: None,
+        stand_alone: None,
     };
     let took = Duration::from_millis(5);
     let runs = runs
