@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use driver_conformance_reports::difference;
 use driver_conformance_reports::model::{ExitCode, Report, SCHEMA};
 use driver_conformance_reports::terminal;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::driver::Problem;
@@ -143,6 +144,13 @@ fn compare(arguments: &Diff, output: &mut Output) -> Result<u8, ExpectedError> {
     Ok(difference.exit_code)
 }
 
+/// What tells a report from other JSON.
+#[derive(Deserialize)]
+struct Envelope {
+    #[serde(default)]
+    schema: Value,
+}
+
 /// Reads a stored report.
 fn read(path: &Path) -> Result<Report, ExpectedError> {
     let refused = |message: String| {
@@ -153,18 +161,22 @@ fn read(path: &Path) -> Result<Report, ExpectedError> {
     };
     let text = std::fs::read_to_string(path)
         .map_err(|error| refused(format!("{} cannot be read: {error}", path.display())))?;
-    let value: Value = serde_json::from_str(&text)
-        .map_err(|error| refused(format!("{} is not JSON: {error}", path.display())))?;
-    let schema = value
-        .get("schema")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
+    // Read twice, since a tree of values would take several times the memory of the report itself.
+    let envelope: Envelope = serde_json::from_str(&text).map_err(|error| {
+        let what = if error.is_data() {
+            "no report"
+        } else {
+            "not JSON"
+        };
+        refused(format!("{} is {what}: {error}", path.display()))
+    })?;
+    let schema = envelope.schema.as_str().unwrap_or_default();
     if schema != SCHEMA {
         return Err(refused(format!(
             "{} is no report: its schema is {schema:?}, not {SCHEMA:?}",
             path.display()
         )));
     }
-    serde_json::from_value(value)
+    serde_json::from_str(&text)
         .map_err(|error| refused(format!("{} is no whole report: {error}", path.display())))
 }
