@@ -114,7 +114,9 @@ fn lanes(timeline: &Timeline) -> Vec<Drawn<'_>> {
                     if let Some(last) = rows.last_mut() {
                         last.push(bar);
                         // Labels would be drawn over each other.
-                        last.iter_mut().for_each(|bar| bar.anchor = None);
+                        for bar in last.iter_mut() {
+                            bar.anchor = None;
+                        }
                     }
                 }
             }
