@@ -39,8 +39,6 @@ pub(crate) fn holders_of_pipe(ancestor: u32, pipe: impl AsFd) -> Vec<(u32, Strin
 pub(crate) struct DistantProcess {
     /// Its command line.
     pub(crate) command: String,
-    /// What it listens on, in words.
-    pub(crate) holds: Vec<String>,
     /// Between which times it was started, since the Unix epoch.
     pub(crate) born: Option<RangeInclusive<Duration>>,
 }
@@ -49,9 +47,13 @@ pub(crate) struct DistantProcess {
 pub(crate) fn distant_process(pid: i32) -> Option<DistantProcess> {
     Some(DistantProcess {
         command: tree::living_command_line(pid)?,
-        holds: of(pid, &[]),
         born: tree::born(pid),
     })
+}
+
+/// What a process listens on, in words. The kernel's table of sockets is long: not to be asked about each process there is.
+pub(crate) fn listens_on(pid: i32) -> Vec<String> {
+    of(pid, &[])
 }
 
 /// What a process holds, in words. `output` are the pipes of the call it comes from.

@@ -20,6 +20,6 @@ mod tracer;
 mod tree;
 mod wire;
 
-pub(crate) use holdings::{distant_process, holders_of_pipe};
+pub(crate) use holdings::{distant_process, holders_of_pipe, listens_on};
 pub(crate) use tree::{command_lines, is_of_this_harness, living_command_line};
 pub(crate) use wire::wait_ready;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::leaks::evidence::CaseMarks;
 use crate::leaks::{Detector, Object, Watcher};
-use crate::process::{distant_process, is_of_this_harness};
+use crate::process::{distant_process, is_of_this_harness, listens_on};
 use crate::trace::LeakCategory;
 
 pub(super) static DETECTOR: Detector = Detector {
@@ -52,9 +52,10 @@ impl DistantProcesses {
         let new = now.difference(before).copied();
         Ok(new
             .filter(|pid| !is_of_this_harness(*pid))
-            .filter_map(object)
+            .filter_map(|pid| Some((pid, object(pid)?)))
             // Processes come and go: a stranger is not even a suspicion.
-            .filter(|object| self.marks.evidence(object, &[]).is_some())
+            .filter(|(_, object)| self.marks.evidence(object, &[]).is_some())
+            .map(|(pid, object)| with_holdings(pid, object))
             .collect())
     }
 }
@@ -92,15 +93,19 @@ fn processes() -> io::Result<BTreeSet<i32>> {
 fn object(pid: i32) -> Option<Object> {
     let process = distant_process(pid)?;
     let command = process.command;
-    let what = if process.holds.is_empty() {
-        format!("process {pid}: {command}")
-    } else {
-        format!("process {pid}: {command} ({})", process.holds.join(", "))
-    };
+    let what = format!("process {pid}: {command}");
     Some(Object {
         born: process.born,
         ..Object::named(pid.to_string(), "process of another", what, command)
     })
+}
+
+fn with_holdings(pid: i32, mut object: Object) -> Object {
+    let holds = listens_on(pid);
+    if !holds.is_empty() {
+        object.what = format!("{} ({})", object.what, holds.join(", "));
+    }
+    object
 }
 
 #[cfg(test)]
