@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use driver_conformance_reports::model::{Call, CallDurations};
+use driver_conformance_reports::model::{Call, CallDurations, Report};
 
 use crate::lint::Times;
 
@@ -32,15 +32,50 @@ pub struct ProgramLine {
     pub args: Vec<String>,
 }
 
+/// How long the calls of a driver took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Measured<'a> {
+    /// Where nothing was done to them.
+    pub nominal: &'a [CallDurations],
+    /// Where they failed by themselves.
+    pub faulty: &'a [CallDurations],
+    /// From SIGTERM to their end.
+    pub endings: &'a [CallDurations],
+}
+
+impl<'a> Measured<'a> {
+    /// What a report has.
+    pub fn of(report: &'a Report) -> Self {
+        Self {
+            nominal: &report.durations,
+            faulty: &report.faulty_durations,
+            endings: &report.ending_durations,
+        }
+    }
+
+    /// The slowest call of a program, failed ones among them, milliseconds.
+    fn worst(&self, call: Call) -> u64 {
+        let both = [self.nominal, self.faulty].map(|durations| slowest(durations, call));
+        both.into_iter()
+            .flatten()
+            .map(|(worst, _)| worst)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The slowest end after SIGTERM, of any program, milliseconds.
+    fn slowest_end(&self) -> Option<u64> {
+        self.endings.iter().map(|duration| duration.max_ms).max()
+    }
+}
+
 /// What the block is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Basis<'a> {
     /// The driver's programs; without, there are names to fill in.
     pub programs: &'a [ProgramLine],
-    /// How long its calls took where nothing was done to them; without, defaults are explained.
-    pub durations: &'a [CallDurations],
-    /// How long the calls took that were ended by a signal, milliseconds, the slowest.
-    pub slowest_end_ms: Option<u64>,
+    /// How long its calls took; without, defaults are explained.
+    pub measured: Measured<'a>,
     /// Times of the emulated runner.
     pub times: Times,
 }
@@ -83,7 +118,7 @@ impl Timeouts {
     /// What follows from measurements, within what the runner's own rules allow.
     pub fn from(basis: &Basis<'_>) -> Self {
         let times = basis.times;
-        let worst = |call| slowest(basis.durations, call).map_or(0, |(worst, _)| worst);
+        let worst = |call| basis.measured.worst(call);
         let attempts = seconds(times.prepare_attempts);
         let prepare_max = JOB_TIMEOUT_USUAL_S / attempts - seconds(times.prepare_pause);
         let slowest_prepare_s = worst(Call::Prepare).div_ceil(1000);
@@ -91,7 +126,10 @@ impl Timeouts {
         let prepare = with_margin(worst(Call::Prepare), PREPARE_S_MIN)
             .min(prepare_max.max(slowest_prepare_s * 2));
         let cleanup = with_margin(worst(Call::Cleanup), CLEANUP_S_MIN);
-        let ending = basis.slowest_end_ms.unwrap_or_else(|| worst(Call::Cleanup));
+        let ending = basis
+            .measured
+            .slowest_end()
+            .unwrap_or_else(|| worst(Call::Cleanup));
         let graceful = with_margin(ending, GRACEFUL_S_MIN)
             .min(seconds(times.run_wait) - seconds(times.force_kill) - STEP_S);
         let force = seconds(times.force_kill);
@@ -105,14 +143,13 @@ impl Timeouts {
         }
     }
 
-    /// Whether every measured call would have had its time.
-    pub fn fit(&self, durations: &[CallDurations]) -> bool {
-        let within = |call, timeout: u64| {
-            slowest(durations, call).is_none_or(|(worst, _)| worst <= timeout * 1000)
-        };
+    /// Whether every measured call, nominal or faulty, would have had its time, and every end.
+    pub fn fit(&self, measured: &Measured<'_>) -> bool {
+        let within = |call, timeout: u64| measured.worst(call) <= timeout * 1000;
         within(Call::Config, self.config)
             && within(Call::Prepare, self.prepare)
             && within(Call::Cleanup, self.cleanup)
+            && measured.slowest_end().unwrap_or(0) <= self.graceful * 1000
     }
 }
 
@@ -180,17 +217,52 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
+/// Which measurements a timeout follows from.
+fn measured(basis: &Basis<'_>, call: Call) -> String {
+    let told = |durations: &[CallDurations]| {
+        slowest(durations, call).map(|(worst, count)| (spoken(worst), count))
+    };
+    let steps = format!("{MARGIN} times that, in steps of {STEP_S} s");
+    match (told(basis.measured.nominal), told(basis.measured.faulty)) {
+        (Some((worst, count)), None) => {
+            format!("slowest of {count} measured calls: {worst}; {steps}")
+        }
+        (Some((worst, count)), Some((faulty, failed))) => format!(
+            "slowest of {count} measured calls: {worst}, of {failed} that failed: {faulty}; {steps}"
+        ),
+        (None, Some((faulty, failed))) => {
+            format!("slowest of {failed} calls that failed: {faulty}; {steps}")
+        }
+        (None, None) => {
+            "nothing was measured: a minimum for a quick driver, raise it to what yours takes"
+                .to_owned()
+        }
+    }
+}
+
+/// Whether all that was measured fits in.
+fn conclusion(basis: &Basis<'_>, timeouts: &Timeouts) -> String {
+    let measured = &basis.measured;
+    if measured.nominal.is_empty() {
+        return String::new();
+    }
+    let fits = if timeouts.fit(measured) {
+        "every measured call fits into these times"
+    } else {
+        "NOT every measured call fits into these times: make the driver quicker, or raise them and the timeout of jobs"
+    };
+    format!(
+        "\n    # {fits}:\n    # {} that went well, {} that failed, {} that were ended by SIGTERM.\n",
+        count(measured.nominal),
+        count(measured.faulty),
+        count(measured.endings)
+    )
+}
+
 fn timeout_lines(basis: &Basis<'_>, timeouts: &Timeouts) -> String {
     let times = basis.times;
     let mut text = String::new();
-    let measured = |call: Call| match slowest(basis.durations, call) {
-        Some((worst, count)) => format!(
-            "slowest of {count} measured calls: {}; {MARGIN} times that, in steps of {STEP_S} s",
-            spoken(worst)
-        ),
-        None => "nothing was measured: a minimum for a quick driver, raise it to what yours takes"
-            .to_owned(),
-    };
+    let measured = |call: Call| measured(basis, call);
     let mut setting = |name: &str, value: u64, reasons: &[String]| {
         text.push('\n');
         for reason in reasons {
@@ -231,9 +303,10 @@ fn timeout_lines(basis: &Basis<'_>, timeouts: &Timeouts) -> String {
             ),
         ],
     );
-    let ended = match basis.slowest_end_ms {
+    let ends = count(basis.measured.endings);
+    let ended = match basis.measured.slowest_end() {
         Some(worst) => format!(
-            "slowest call that was ended by a signal: {}; {MARGIN} times that",
+            "slowest of {ends} ends after SIGTERM: {}; {MARGIN} times that",
             spoken(worst)
         ),
         None => "no call was ended by a signal: reckoned as for cleanup".to_owned(),
@@ -258,15 +331,12 @@ fn timeout_lines(basis: &Basis<'_>, timeouts: &Timeouts) -> String {
                 .to_owned(),
         ],
     );
-    if !basis.durations.is_empty() {
-        let fits = if timeouts.fit(basis.durations) {
-            "every measured call fits into these times"
-        } else {
-            "NOT every measured call fits into these times: make the driver quicker, or raise them and the timeout of jobs"
-        };
-        let _ = writeln!(text, "\n    # {fits}.");
-    }
+    text.push_str(&conclusion(basis, timeouts));
     text
+}
+
+fn count(durations: &[CallDurations]) -> usize {
+    durations.iter().map(|duration| duration.count).sum()
 }
 
 fn spoken(milliseconds: u64) -> String {
@@ -305,8 +375,10 @@ mod tests {
     fn basis(durations: &[CallDurations]) -> Basis<'_> {
         Basis {
             programs: &[],
-            durations,
-            slowest_end_ms: None,
+            measured: Measured {
+                nominal: durations,
+                ..Measured::default()
+            },
             times: TIMES,
         }
     }
@@ -319,9 +391,34 @@ mod tests {
             duration(Call::Cleanup, 12_000),
         ];
         let timeouts = Timeouts::from(&basis(&durations));
-        assert!(timeouts.fit(&durations));
+        assert!(timeouts.fit(&basis(&durations).measured));
         assert_eq!((timeouts.prepare, timeouts.cleanup), (185, 50));
         insta::assert_snapshot!("block-slow", config_block(&basis(&durations)));
+    }
+
+    #[test]
+    fn what_fails_slowly_and_ends_slowly_has_its_time_too() {
+        let nominal = [duration(Call::Prepare, 10_000)];
+        let faulty = [
+            duration(Call::Prepare, 31_000),
+            duration(Call::Cleanup, 20_000),
+        ];
+        let endings = [duration(Call::Run, 9_000), duration(Call::Prepare, 2_000)];
+        let mut basis = basis(&nominal);
+        basis.measured.faulty = &faulty;
+        basis.measured.endings = &endings;
+        let timeouts = Timeouts::from(&basis);
+        assert_eq!(
+            (timeouts.prepare, timeouts.cleanup, timeouts.graceful),
+            (125, 80, 40)
+        );
+        assert!(timeouts.fit(&basis.measured));
+        insta::assert_snapshot!("block-with-faults", config_block(&basis));
+        // Longer than the runner waits beside cleanup_exec: no setting helps.
+        let endings = [duration(Call::Run, 290_000)];
+        basis.measured.endings = &endings;
+        assert!(!Timeouts::from(&basis).fit(&basis.measured));
+        assert!(config_block(&basis).contains("NOT every measured call"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use driver_conformance_scenarios::skeleton::{Backend, Language, Skeleton};
 use driver_conformance_scenarios::zoo::{Content, DriverFile};
 
-use crate::config_block::{Basis, ProgramLine, config_block};
+use crate::config_block::{Basis, Measured, ProgramLine, config_block};
 use crate::lint::Times;
 
 const README: &str = include_str!("../skeleton/README.md");
@@ -53,8 +53,7 @@ fn block(language: Language, name: &str, times: Times) -> String {
     });
     config_block(&Basis {
         programs: &programs,
-        durations: &[],
-        slowest_end_ms: None,
+        measured: Measured::default(),
         times,
     })
 }

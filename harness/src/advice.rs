@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use driver_conformance_advice::checklist::ticked;
-use driver_conformance_advice::config_block::{Basis, ProgramLine, config_block};
+use driver_conformance_advice::config_block::{Basis, Measured, ProgramLine, config_block};
 use driver_conformance_advice::explain::CheckFacts;
 use driver_conformance_advice::lint::Times;
 use driver_conformance_advice::numbers::{Numbers, spoken};
@@ -37,8 +37,7 @@ pub fn of_report(report: &Report, driver: &Driver) -> Advice {
     let programs = programs(driver);
     let basis = Basis {
         programs: &programs,
-        durations: &report.durations,
-        slowest_end_ms: None,
+        measured: Measured::of(report),
         times: times(),
     };
     Advice {

@@ -115,6 +115,8 @@ fn report() -> Value {
         ],
         "leaks": [],
         "durations": [{"call": "prepare", "count": 3, "p50_ms": 900, "max_ms": 21_000}],
+        "faulty_durations": [{"call": "prepare", "count": 2, "p50_ms": 900, "max_ms": 32_000}],
+        "ending_durations": [{"call": "run", "stage": "build_script", "count": 2, "p50_ms": 900, "max_ms": 9_000}],
     })
 }
 
@@ -151,7 +153,19 @@ fn a_report_ticks_the_checklist_and_marks_the_table() {
     );
     let block = printed(&["advise", "config", "--report", &path]);
     assert!(
-        block.contains("prepare_exec_timeout = 85") && block.contains("every measured call fits"),
+        block.contains("prepare_exec_timeout = 130") && block.contains("every measured call fits"),
+        "{block}"
+    );
+    // A second report, as that of `faults`, adds its measurements.
+    let mut slower = report();
+    slower["faulty_durations"][0]["max_ms"] = json!(40_000);
+    let second = home.path().join("faults.json");
+    fs::write(&second, slower.to_string()).expect("it can be written");
+    let second = second.to_string_lossy().into_owned();
+    let block = printed(&["advise", "config", "--report", &path, "--report", &second]);
+    assert!(
+        block.contains("prepare_exec_timeout = 160")
+            && block.contains("6 that went well, 4 that failed"),
         "{block}"
     );
 }

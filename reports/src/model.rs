@@ -261,6 +261,12 @@ pub struct Report {
     /// How long the driver's calls took where nothing was done to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub durations: Vec<CallDurations>,
+    /// How long calls of config, prepare and cleanup took that failed by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faulty_durations: Vec<CallDurations>,
+    /// How long calls took to end after SIGTERM.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ending_durations: Vec<CallDurations>,
     /// What happened in the cases that stand for findings.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timelines: Vec<Timeline>,

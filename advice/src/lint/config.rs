@@ -51,6 +51,8 @@ pub struct Runner {
     pub builds_dir: Option<Placed<String>>,
     /// `cache_dir`
     pub cache_dir: Option<Placed<String>>,
+    /// The entries of `environment`.
+    pub environment: Vec<Placed<String>>,
     /// `output_limit`, KiB
     pub output_limit: Option<Placed<i64>>,
     /// `[runners.custom]`
@@ -62,12 +64,16 @@ pub struct Runner {
 pub struct Custom {
     /// Its first line.
     pub header: Range<usize>,
+    /// Keys that the runner knows and that are written here.
+    pub known: Vec<&'static str>,
     /// The programs that are named, by key.
     pub programs: Vec<(&'static str, Placed<String>)>,
     /// The timeouts that are set, by key.
     pub timeouts: Vec<(&'static str, Placed<i64>)>,
-    /// Keys that the runner does not know, with the place of the key.
-    pub unknown: Vec<(String, Range<usize>)>,
+    /// Timeouts that are set to something that is no number of seconds.
+    pub unreadable: Vec<&'static str>,
+    /// Keys that the runner does not know.
+    pub unknown: Vec<Placed<String>>,
 }
 
 impl Custom {
@@ -82,9 +88,27 @@ impl Custom {
         let mut set = self.timeouts.iter().filter(|(name, _)| *name == key);
         set.next()
             .map(|(_, placed)| placed)
-            .filter(|placed| placed.value > 0)
+            .filter(|placed| (1..=SECONDS_MAX).contains(&placed.value))
+    }
+
+    /// The seconds of a timeout: what is set, else the default; nothing if what is set cannot be used.
+    pub fn seconds(&self, key: &str, default: i64) -> Option<i64> {
+        let too_long =
+            |(name, placed): &(&str, Placed<i64>)| *name == key && placed.value > SECONDS_MAX;
+        if self.unreadable.contains(&key) || self.timeouts.iter().any(too_long) {
+            return None;
+        }
+        Some(self.timeout(key).map_or(default, |timeout| timeout.value))
+    }
+
+    /// Whether a key that the runner knows is written here.
+    pub fn has(&self, key: &str) -> bool {
+        self.known.contains(&key)
     }
 }
+
+/// The most seconds of a timeout: the runner counts nanoseconds in 64 bits.
+pub(super) const SECONDS_MAX: i64 = i64::MAX / 1_000_000_000;
 
 /// Keys of `[runners.custom]` that name programs.
 pub(super) const PROGRAMS: [&str; 4] = ["config_exec", "prepare_exec", "run_exec", "cleanup_exec"];
@@ -100,12 +124,20 @@ pub(super) const TIMEOUTS: [&str; 5] = [
 ];
 
 type Table<'text> = DeTable<'text>;
+type Value<'text> = Spanned<DeValue<'text>>;
 
 struct Reader {
     problems: Vec<LintProblem>,
 }
 
 impl Config {
+    /// Each `[runners.custom]`.
+    pub fn customs(&self) -> impl Iterator<Item = &Custom> {
+        self.runners
+            .iter()
+            .filter_map(|runner| runner.custom.as_ref())
+    }
+
     /// Reads a file.
     pub(super) fn parse(text: &str) -> Result<Self, Box<LintProblem>> {
         let document = DeTable::parse(text).map_err(|error| {
@@ -131,16 +163,12 @@ impl Config {
             shutdown_timeout: reader.integer(root, "shutdown_timeout"),
             ..Self::default()
         };
-        if let Some((_, runners)) = entry(root, "runners")
-            && let DeValue::Array(runners) = runners.get_ref()
-        {
-            for runner in runners {
-                if let DeValue::Table(table) = runner.get_ref() {
-                    config
-                        .runners
-                        .extend(reader.runner(table, first_line(text, runner.span())));
-                }
-            }
+        for runner in reader.tables(root, "runners") {
+            let DeValue::Table(table) = runner.get_ref() else {
+                continue;
+            };
+            let header = first_line(text, runner.span());
+            config.runners.extend(reader.runner(table, header));
         }
         config.type_problems = reader.problems;
         Ok(config)
@@ -156,10 +184,11 @@ fn entry<'table, 'text>(
     table: &'table Table<'text>,
     key: &str,
 ) -> Option<(Range<usize>, &'table Spanned<DeValue<'text>>)> {
-    let mut found = table
-        .iter()
-        .filter(|(name, _)| name.get_ref().as_ref() == key);
-    found.next().map(|(name, value)| (name.span(), value))
+    let find =
+        |fits: &dyn Fn(&str) -> bool| table.iter().find(|(name, _)| fits(name.get_ref().as_ref()));
+    // The runner's reader of TOML takes a key in other letters where there is none in these.
+    let found = find(&|name| name == key).or_else(|| find(&|name| name.eq_ignore_ascii_case(key)));
+    found.map(|(name, value)| (name.span(), value))
 }
 
 impl Reader {
@@ -179,12 +208,12 @@ impl Reader {
 
     fn integer(&mut self, table: &Table<'_>, key: &str) -> Option<Placed<i64>> {
         let (name, value) = entry(table, key)?;
-        let number = match value.get_ref() {
-            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
-            _ => None,
-        };
-        let Some(number) = number else {
+        let DeValue::Integer(number) = value.get_ref() else {
             self.mismatch(key, "an integer", "60", value);
+            return None;
+        };
+        let Ok(number) = i64::from_str_radix(number.as_str(), number.radix()) else {
+            self.mismatch(key, "an integer of 64 bits", "60", value);
             return None;
         };
         Some(Placed {
@@ -207,18 +236,60 @@ impl Reader {
         })
     }
 
-    fn strings(&mut self, table: &Table<'_>, key: &str) {
-        let Some((_, value)) = entry(table, key) else {
-            return;
+    fn strings(&mut self, table: &Table<'_>, key: &str) -> Vec<Placed<String>> {
+        let Some((name, value)) = entry(table, key) else {
+            return Vec::new();
         };
-        let all = match value.get_ref() {
-            DeValue::Array(items) => items
-                .iter()
-                .all(|item| matches!(item.get_ref(), DeValue::String(_))),
-            _ => false,
-        };
-        if !all {
+        let DeValue::Array(items) = value.get_ref() else {
             self.mismatch(key, "a list of strings", "[\"one\", \"two\"]", value);
+            return Vec::new();
+        };
+        let strings: Option<Vec<Placed<String>>> = items
+            .iter()
+            .map(|item| match item.get_ref() {
+                DeValue::String(text) => Some(Placed {
+                    value: text.to_string(),
+                    span: item.span(),
+                    key: name.clone(),
+                }),
+                _ => None,
+            })
+            .collect();
+        strings.unwrap_or_else(|| {
+            self.mismatch(key, "a list of strings", "[\"one\", \"two\"]", value);
+            Vec::new()
+        })
+    }
+
+    /// The tables of a list of tables.
+    fn tables<'table, 'text>(
+        &mut self,
+        table: &'table Table<'text>,
+        key: &str,
+    ) -> Vec<&'table Value<'text>> {
+        let Some((_, value)) = entry(table, key) else {
+            return Vec::new();
+        };
+        let is_table = |item: &&Value<'_>| matches!(item.get_ref(), DeValue::Table(_));
+        match value.get_ref() {
+            DeValue::Array(items) if items.iter().all(|item| is_table(&item)) => {
+                items.iter().collect()
+            }
+            _ => {
+                self.problems.push(LintProblem {
+                    rule: WRONG_TYPE,
+                    severity: Severity::Error,
+                    message: format!(
+                        "`{key}` must be a list of tables; the runner refuses the whole file"
+                    ),
+                    label: format!("found {}", value.get_ref().type_str()),
+                    help: format!("begin each of them with `[[{key}]]`"),
+                    span: value.span(),
+                    edit: None,
+                    clauses: &["A1"],
+                });
+                Vec::new()
+            }
         }
     }
 
@@ -240,11 +311,15 @@ impl Reader {
             shell: self.string(table, "shell"),
             builds_dir: self.string(table, "builds_dir"),
             cache_dir: self.string(table, "cache_dir"),
+            environment: self.strings(table, "environment"),
             output_limit: self.integer(table, "output_limit"),
-            custom: match custom.map(|value| (value.get_ref(), value.span())) {
-                Some((DeValue::Table(table), span)) => Some(self.custom(table, span, &header)),
-                _ => None,
-            },
+            custom: custom.and_then(|value| {
+                let DeValue::Table(table) = value.get_ref() else {
+                    self.mismatch("custom", "a table", "{ run_exec = \"/path\" }", value);
+                    return None;
+                };
+                Some(self.custom(table, value.span(), &header))
+            }),
         })
     }
 
@@ -264,20 +339,28 @@ impl Reader {
                 .extend(self.string(table, key).map(|program| (key, program)));
         }
         for key in TIMEOUTS {
-            custom
-                .timeouts
-                .extend(self.integer(table, key).map(|timeout| (key, timeout)));
+            match self.integer(table, key) {
+                Some(timeout) => custom.timeouts.push((key, timeout)),
+                None if entry(table, key).is_some() => custom.unreadable.push(key),
+                None => {}
+            }
         }
         for key in ARGUMENTS {
             self.strings(table, key);
         }
-        for name in table.keys() {
-            let key = name.get_ref().as_ref();
-            if !PROGRAMS.contains(&key) && !TIMEOUTS.contains(&key) && !ARGUMENTS.contains(&key) {
-                custom.unknown.push((key.to_owned(), name.span()));
+        for (name, value) in table {
+            let written = name.get_ref().as_ref();
+            let mut known = PROGRAMS.iter().chain(&TIMEOUTS).chain(&ARGUMENTS);
+            match known.find(|known| known.eq_ignore_ascii_case(written)) {
+                Some(known) => custom.known.push(known),
+                None => custom.unknown.push(Placed {
+                    value: written.to_owned(),
+                    span: value.span(),
+                    key: name.span(),
+                }),
             }
         }
-        custom.unknown.sort_by_key(|(_, span)| span.start);
+        custom.unknown.sort_by_key(|unknown| unknown.key.start);
         custom
     }
 }

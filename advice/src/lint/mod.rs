@@ -104,8 +104,8 @@ pub fn lint_config(text: &str, surroundings: &Surroundings<'_>) -> Vec<LintProbl
         Err(problem) => return vec![*problem],
     };
     let mut problems: Vec<LintProblem> = config.type_problems.clone();
-    for rule in rules::ALL {
-        problems.extend(rule(&config, surroundings));
+    for (_, look) in rules::ALL {
+        problems.extend(look(&config, surroundings));
     }
     sorted(problems)
 }
@@ -148,32 +148,50 @@ pub fn render(path: &str, text: &str, problem: &LintProblem, color: bool) -> Str
     renderer.render(&[group])
 }
 
-/// The text with all mechanical remedies, and how many there were. Edits that overlap are left for the next time.
-pub fn fixed(text: &str, problems: &[LintProblem]) -> (String, usize) {
+/// A remedy may leave something that has a remedy itself; more steps than this no value needs.
+const STEPS_MAX: usize = 8;
+
+/// A `config.toml` with all mechanical remedies, and how many there were; once more changes nothing.
+pub fn fixed(text: &str, surroundings: &Surroundings<'_>) -> (String, usize) {
+    let (mut fixed, mut count) = (text.to_owned(), 0);
+    for _ in 0..STEPS_MAX {
+        let (next, made) = step(&fixed, &lint_config(&fixed, surroundings));
+        if made == 0 {
+            break;
+        }
+        (fixed, count) = (next, count + made);
+    }
+    (fixed, count)
+}
+
+/// Makes the edits of some problems, but none that overlaps another one, or that would break the file.
+fn step(text: &str, problems: &[LintProblem]) -> (String, usize) {
     let mut edits: Vec<&Edit> = problems
         .iter()
         .filter_map(|problem| problem.edit.as_ref())
         .collect();
-    edits.sort_by_key(|edit| edit.span.start);
-    let mut fixed = String::with_capacity(text.len());
-    let (mut at, mut count) = (0, 0);
+    // From the end, so that the places before keep their numbers.
+    edits.sort_by_key(|edit| std::cmp::Reverse(edit.span.start));
+    let mut fixed = text.to_owned();
+    let (mut behind, mut count) = (text.len(), 0);
     for edit in edits {
-        if edit.span.start < at {
+        if edit.span.end > behind {
             continue;
         }
-        fixed.push_str(&text[at..edit.span.start]);
-        fixed.push_str(&edit.text);
-        at = edit.span.end;
-        count += 1;
+        let mut next = fixed.clone();
+        next.replace_range(edit.span.clone(), &edit.text);
+        if toml::de::DeTable::parse(&next).is_err() {
+            continue;
+        }
+        (fixed, behind, count) = (next, edit.span.start, count + 1);
     }
-    fixed.push_str(&text[at..]);
     (fixed, count)
 }
 
 /// Ids of all rules and hints, for documentation and tests.
 pub fn rule_ids() -> Vec<&'static str> {
     let mut ids = vec![config::SYNTAX, config::WRONG_TYPE];
-    ids.extend(rules::IDS);
+    ids.extend(rules::ALL.iter().map(|(id, _)| *id));
     ids.extend(hints::IDS);
     ids
 }

@@ -42,13 +42,16 @@ fn state(path: &str) -> PathState {
     }
 }
 
-fn look(text: &str, isolation_fails: bool) -> Vec<LintProblem> {
-    let surroundings = Surroundings {
+fn with_surroundings<T>(isolation_fails: bool, ask: impl Fn(&Surroundings<'_>) -> T) -> T {
+    ask(&Surroundings {
         path_state: &|path| Some(state(path)),
         times: TIMES,
         isolation_fails,
-    };
-    lint_config(text, &surroundings)
+    })
+}
+
+fn look(text: &str, isolation_fails: bool) -> Vec<LintProblem> {
+    with_surroundings(isolation_fails, |around| lint_config(text, around))
 }
 
 fn shown(text: &str, problems: &[LintProblem]) -> String {
@@ -60,7 +63,7 @@ fn shown(text: &str, problems: &[LintProblem]) -> String {
 }
 
 /// For each rule: what is changed in the good configuration, and whether the report shows jobs that disturb each other.
-const BAD: [(&str, &str, &str, bool); 15] = [
+const BAD: [(&str, &str, &str, bool); 24] = [
     ("syntax", "shell = \"bash\"", "shell = bash", false),
     (
         "wrong-type",
@@ -131,6 +134,52 @@ const BAD: [(&str, &str, &str, bool); 15] = [
         "concurrent = 4",
         true,
     ),
+    (
+        "timeout-overflows",
+        "prepare_exec_timeout = 600",
+        "prepare_exec_timeout = 10000000000",
+        false,
+    ),
+    (
+        "wrong-type",
+        "prepare_exec_timeout = 600",
+        "prepare_exec_timeout = 99999999999999999999",
+        false,
+    ),
+    ("wrong-type", "[[runners]]", "[runners]", false),
+    (
+        "environment-entry-dropped",
+        "shell = \"bash\"",
+        "environment = [\"A=1\", \"HTTP_PROXY\"]",
+        false,
+    ),
+    ("relative-directory", "\"/cache\"", "\"cache\"", false),
+    // With a config_exec, which may print it, this is only worth a look.
+    (
+        "missing-directories",
+        "  builds_dir = \"/builds\"\n",
+        "",
+        false,
+    ),
+    // What is mended here must not meet what is there already, or take its neighbours away.
+    (
+        "unknown-key",
+        "run_args = [\"--fast\"]",
+        "run_args = [\"--fast\"]\n    run_exec_args = [\"--slow\"]",
+        false,
+    ),
+    (
+        "timeout-not-positive",
+        "force_kill_timeout = 10\n",
+        "force_kill_timeout = 10\n[[runners]]\n  executor = \"custom\"\n  builds_dir = \"/b\"\n  cache_dir = \"/c\"\n  custom = { run_exec = \"/opt/driver/run\", config_exec_timeout = 0, run_exec_timeout = 5, graceful_kill_timeout = 60 }\n",
+        false,
+    ),
+    (
+        "wrong-type",
+        "prepare_exec_timeout = 600",
+        "prepare_exec_timeout = \"-5\"",
+        false,
+    ),
 ];
 
 #[test]
@@ -173,7 +222,7 @@ fn each_rule_finds_its_problem() {
         insta::assert_snapshot!(format!("lint-{rule}"), shown(&text, &problems));
         seen.push(rule);
     }
-    for rule in rules::IDS {
+    for (rule, _) in rules::ALL {
         assert!(seen.contains(rule), "no fixture for {rule}");
     }
 }
@@ -186,13 +235,60 @@ fn what_can_be_mended_is_gone_afterwards() {
         if problems.iter().all(|problem| problem.edit.is_none()) {
             continue;
         }
-        let (mended, count) = fixed(&text, &problems);
-        assert!(count > 0);
-        let left = look(&mended, isolation);
-        assert!(
-            left.iter().all(|problem| problem.edit.is_none()),
-            "{rule}: {mended}"
-        );
+        for text in [
+            text.clone(),
+            text.replace('\n', "\r\n"),
+            format!("\u{feff}{text}"),
+        ] {
+            let (mended, count) = with_surroundings(isolation, |around| fixed(&text, around));
+            assert!(count > 0, "{rule}");
+            let left = look(&mended, isolation);
+            assert!(
+                left.iter()
+                    .all(|problem| problem.edit.is_none() && problem.rule != "syntax"),
+                "{rule}: {mended}"
+            );
+            let again = with_surroundings(isolation, |around| fixed(&mended, around));
+            assert_eq!(again, (mended, 0), "{rule}");
+        }
+    }
+}
+
+#[test]
+fn what_would_break_a_file_is_left_alone() {
+    let edit = |span, text: &str| LintProblem {
+        edit: Some(Edit {
+            span,
+            text: text.to_owned(),
+        }),
+        ..look("[[runners]]\nexecutor = \"custom\"\n", false)[0].clone()
+    };
+    let text = "a = 1\nb = 2\n";
+    let problems = [edit(0..1, "b"), edit(10..11, "3"), edit(10..11, "4")];
+    assert_eq!(step(text, &problems), ("a = 1\nb = 3\n".to_owned(), 1));
+}
+
+#[test]
+fn keys_in_other_letters_are_the_same_keys() {
+    let text = GOOD.replace("run_exec =", "Run_Exec =");
+    assert_eq!(shown(&text, &look(&text, false)), "");
+}
+
+#[test]
+fn other_ways_to_write_the_same_are_silent() {
+    for text in [
+        GOOD.replace('\n', "\r\n"),
+        format!("\u{feff}{GOOD}"),
+        GOOD.replace("    ", "\t\t"),
+        GOOD.replace("\"good\"", "\"käse ✓\" # Läufer"),
+        GOOD.replace("= 600", "= 0x258").replace("= 120", "= 1_20"),
+        GOOD.replace("run_exec =", "\"run_exec\" =")
+            .replace("\"/opt/driver/run\"", "'/opt/driver/run'"),
+        GOOD.replace("[\"--fast\"]", "[ # how\n  \"--fast\", # soon\n]"),
+        GOOD.replace("\"custom\"", "\"docker\""),
+        String::new(),
+    ] {
+        assert_eq!(shown(&text, &look(&text, false)), "", "{text}");
     }
 }
 

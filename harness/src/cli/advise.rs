@@ -1,22 +1,28 @@
 //! `advise`: advice that is reckoned from measurements of a driver.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use driver_conformance_advice::config_block::{Basis, config_block};
-use driver_conformance_reports::model::CallDurations;
+use driver_conformance_advice::config_block::{Basis, Measured, config_block};
+use driver_conformance_reports::model::{CallDurations, Report};
 
 use crate::advice;
 use crate::driver::{Driver, Problem};
 use crate::plan::select::{Globs, select};
 use crate::plan::waiver::Waivers;
+use crate::suite::merge::joined_durations;
 use crate::suite::{Interruption, RunOptions, SEED_DEFAULT, Suite};
 
 use super::table::read_report;
 use super::{DriverArguments, ExpectedError, Output, progress, signals};
 
-/// Cases that are run to measure a driver: whole jobs that go well, fail, are cancelled and time out.
-const MEASURED: [&str; 3] = ["job", "signal/build-script", "reentrancy/prepare-again"];
+/// Cases that are run to measure a driver: whole jobs that go well, fail, are cancelled and time out, in prepare and later.
+const MEASURED: [&str; 4] = [
+    "job",
+    "signal/build-script",
+    "signal/prepare",
+    "reentrancy/prepare-again",
+];
 
 /// Arguments of `advise`.
 #[derive(Debug, Args)]
@@ -36,9 +42,9 @@ struct ConfigArguments {
     /// The driver, which is measured; without, defaults are explained
     path: Option<PathBuf>,
 
-    /// A report (JSON) of the driver: its measurements are taken, and nothing is run
-    #[arg(long, value_name = "FILE")]
-    report: Option<PathBuf>,
+    /// A report (JSON) of the driver: its measurements are taken, and nothing is run; may be repeated, for those of `faults`
+    #[arg(long = "report", value_name = "FILE")]
+    reports: Vec<PathBuf>,
 
     #[command(flatten)]
     driver: DriverArguments,
@@ -55,35 +61,44 @@ pub(super) fn execute(
         Some(path) => Some(arguments.driver.discover(path)?),
         None => None,
     };
-    let durations = match (&arguments.report, &driver) {
-        (Some(report), _) => measured_before(report)?,
-        (None, Some(driver)) => measure(driver, suite)?,
-        (None, None) => Vec::new(),
+    let reports = match &driver {
+        Some(driver) if arguments.reports.is_empty() => vec![measure(driver, suite)?],
+        _ => measured_before(&arguments.reports)?,
     };
+    let joined = |of: fn(&Report) -> &Vec<CallDurations>| joined_durations(&reports, of);
+    let nominal = joined(|report| &report.durations);
+    let faulty = joined(|report| &report.faulty_durations);
+    let endings = joined(|report| &report.ending_durations);
     let programs = driver.as_ref().map(advice::programs).unwrap_or_default();
     let basis = Basis {
         programs: &programs,
-        durations: &durations,
-        slowest_end_ms: None,
+        measured: Measured {
+            nominal: &nominal,
+            faulty: &faulty,
+            endings: &endings,
+        },
         times: advice::times(),
     };
     output.text(&config_block(&basis));
     Ok(0)
 }
 
-fn measured_before(path: &Path) -> Result<Vec<CallDurations>, Problem> {
-    let durations = read_report(path)?.durations;
-    if durations.is_empty() {
-        return Err(Problem::new(
-            format!("{} has no measurements of calls", path.display()),
-            "write one anew with `driver-conformance PATH --report json=FILE`",
-        ));
-    }
-    Ok(durations)
+fn measured_before(paths: &[PathBuf]) -> Result<Vec<Report>, Problem> {
+    let read = |path: &PathBuf| {
+        let report = read_report(path)?;
+        if report.durations.is_empty() {
+            return Err(Problem::new(
+                format!("{} has no measurements of calls", path.display()),
+                "write one anew with `driver-conformance PATH --report json=FILE`",
+            ));
+        }
+        Ok(report)
+    };
+    paths.iter().map(read).collect()
 }
 
 /// Runs some jobs, one after the other: what is measured is the driver, not the crowd.
-fn measure(driver: &Driver, suite: &dyn Suite) -> Result<Vec<CallDurations>, ExpectedError> {
+fn measure(driver: &Driver, suite: &dyn Suite) -> Result<Report, ExpectedError> {
     let interruption = Interruption::default();
     signals::listen(&interruption)?;
     let cases: Vec<String> = suite.cases()?.into_iter().map(|case| case.name).collect();
@@ -113,5 +128,5 @@ fn measure(driver: &Driver, suite: &dyn Suite) -> Result<Vec<CallDurations>, Exp
     let mut progress = progress::for_standard_error(0);
     let report = suite.run(driver, &options, progress.as_mut());
     progress.finished();
-    Ok(report?.durations)
+    Ok(report?)
 }

@@ -1,7 +1,8 @@
 //! `lint`: a runner's `config.toml` and a driver's shell scripts, looked at without running anything.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -143,9 +144,9 @@ fn look(
     let mut text = file.text.to_string();
     let mut problems = lint_config(&text, &surroundings);
     if arguments.fix {
-        let (mended, count) = fixed(&text, &problems);
+        let (mended, count) = fixed(&text, &surroundings);
         if count > 0 {
-            fs::write(path, &mended).map_err(|error| {
+            replace(path, &mended).map_err(|error| {
                 let problem = Problem::new(
                     format!("{shown} cannot be written: {error}"),
                     "nothing was changed; see that you may write it",
@@ -162,6 +163,19 @@ fn look(
         text,
         problems,
     })
+}
+
+/// Writes a file beside its place and moves it there, with the rights that it had: whatever goes wrong, nobody reads half of it.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let before = fs::metadata(&path)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(before.permissions())?;
+    chown(file.path(), Some(before.uid()), Some(before.gid()))?;
+    file.persist(&path)?;
+    Ok(())
 }
 
 fn path_state(path: &Path) -> PathState {

@@ -305,7 +305,9 @@ fn join_lists(merged: &mut Report, reports: &[Report]) {
     }
     merged.leaks.sort_by(|a, b| a.case.cmp(&b.case));
     merged.timelines.sort_by(|a, b| a.case.cmp(&b.case));
-    merged.durations = joined_durations(reports);
+    merged.durations = joined_durations(reports, |report| &report.durations);
+    merged.faulty_durations = joined_durations(reports, |report| &report.faulty_durations);
+    merged.ending_durations = joined_durations(reports, |report| &report.ending_durations);
     merged.started = reports
         .iter()
         .map(|report| report.started.clone())
@@ -341,9 +343,12 @@ fn join_lists(merged: &mut Report, reports: &[Report]) {
 }
 
 /// The middle of the parts' middles, each with the weight of its calls.
-fn joined_durations(reports: &[Report]) -> Vec<CallDurations> {
+pub(crate) fn joined_durations(
+    reports: &[Report],
+    of: impl Fn(&Report) -> &Vec<CallDurations>,
+) -> Vec<CallDurations> {
     let mut groups: BTreeMap<(Call, Option<&str>), Vec<&CallDurations>> = BTreeMap::new();
-    for durations in reports.iter().flat_map(|report| &report.durations) {
+    for durations in reports.iter().flat_map(of) {
         let key = (durations.call, durations.stage.as_deref());
         groups.entry(key).or_default().push(durations);
     }

@@ -360,6 +360,10 @@ pub fn assemble(
     let notes = driver.notes.iter().map(ToString::to_string);
     let verdict = overall(&findings, &cases, options.strict);
     let clauses = must_clauses(&judged);
+    let measured = |kind| {
+        let all = runs.iter().flat_map(|run| &run.measured);
+        durations::summary(all.filter(|measured| measured.kind == kind))
+    };
     let mut report = Report {
         schema: SCHEMA.to_owned(),
         verdict,
@@ -397,7 +401,9 @@ pub fn assemble(
             .map(|(clause, _)| clause.to_string())
             .collect(),
         waivers,
-        durations: durations::summary(runs.iter().flat_map(|run| run.measured.iter().cloned())),
+        durations: measured(durations::Kind::Nominal),
+        faulty_durations: measured(durations::Kind::Faulty),
+        ending_durations: measured(durations::Kind::Ending),
         timelines: timelines(&findings, &mut runs),
         advice: None,
         findings,

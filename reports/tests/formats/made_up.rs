@@ -153,6 +153,8 @@ pub(crate) fn report() -> Report {
                 max_ms: 2_100,
             },
         ],
+        faulty_durations: Vec::new(),
+        ending_durations: Vec::new(),
         timelines: vec![timeline()],
         advice: None,
         schema: SCHEMA.into(),

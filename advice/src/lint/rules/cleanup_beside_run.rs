@@ -7,13 +7,11 @@ pub(super) const ID: &str = "cleanup-beside-run";
 pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<LintProblem> {
     let times = surroundings.times;
     let mut problems = Vec::new();
-    for custom in config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref())
-    {
+    for custom in config.customs() {
         let set = custom.timeout("graceful_kill_timeout");
-        let seconds = set.map_or(times.graceful_kill, |timeout| timeout.value);
+        let Some(seconds) = custom.seconds("graceful_kill_timeout", times.graceful_kill) else {
+            continue;
+        };
         if seconds < times.run_wait {
             continue;
         }

@@ -8,11 +8,8 @@ pub(super) const ID: &str = "force-kill-long";
 const SECONDS_MAX: i64 = 60;
 
 pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<LintProblem> {
-    let customs = config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref());
-    customs
+    config
+        .customs()
         .filter_map(|custom| custom.timeout("force_kill_timeout"))
         .filter(|timeout| timeout.value > SECONDS_MAX)
         .map(|timeout| LintProblem {

@@ -1,4 +1,4 @@
-//! No directory for builds or caches, and no `config_exec` that could name one.
+//! No directory for builds or caches: an error, unless there is a `config_exec`, which must name one then.
 
 use super::{Config, LintProblem, Severity, Surroundings};
 
@@ -9,9 +9,7 @@ pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
     for runner in &config.runners {
         let custom = runner.custom.as_ref();
         let config_exec = custom.and_then(|custom| custom.program("config_exec"));
-        if config_exec.is_some_and(|program| !program.value.is_empty()) {
-            continue;
-        }
+        let may_be_printed = config_exec.is_some_and(|program| !program.value.is_empty());
         for (key, directory) in [
             ("builds_dir", &runner.builds_dir),
             ("cache_dir", &runner.cache_dir),
@@ -27,9 +25,17 @@ pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
                 .map_or(runner.header.clone(), |directory| directory.span.clone());
             problems.push(LintProblem {
                 rule: ID,
-                severity: Severity::Error,
-                message: format!("nothing names the {key}, so every job fails"),
-                label: format!("no `{key}`, and no `config_exec` that could print it"),
+                severity: if may_be_printed { Severity::Hint } else { Severity::Error },
+                message: if may_be_printed {
+                    format!("only `config_exec` can name the {key}; a job for which it prints none fails")
+                } else {
+                    format!("nothing names the {key}, so every job fails")
+                },
+                label: if may_be_printed {
+                    format!("no `{key}`")
+                } else {
+                    format!("no `{key}`, and no `config_exec` that could print it")
+                },
                 help: format!(
                     "add `{key} = \"/path\"`: a directory inside the environment of the job"
                 ),

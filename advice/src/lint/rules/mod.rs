@@ -2,15 +2,18 @@
 
 mod cleanup_beside_run;
 mod concurrent_without_isolation;
+mod environment_entry_dropped;
 mod force_kill_long;
 mod missing_directories;
 mod missing_run_exec;
 mod output_limit_small;
 mod prepare_outlasts_job;
 mod program_not_executable;
+mod relative_directory;
 mod relative_program;
 mod shutdown_too_short;
 mod timeout_not_positive;
+mod timeout_overflows;
 mod unknown_key;
 mod unknown_shell;
 
@@ -19,51 +22,51 @@ use std::ops::Range;
 use super::config::Config;
 use super::{Edit, LintProblem, Severity, Surroundings};
 
-/// A rule.
-pub(super) type Rule = fn(&Config, &Surroundings<'_>) -> Vec<LintProblem>;
+/// A rule: its id, and what looks for it.
+pub(super) type Rule = (
+    &'static str,
+    fn(&Config, &Surroundings<'_>) -> Vec<LintProblem>,
+);
 
 /// Every rule.
 pub(super) const ALL: &[Rule] = &[
-    cleanup_beside_run::look,
-    concurrent_without_isolation::look,
-    force_kill_long::look,
-    missing_directories::look,
-    missing_run_exec::look,
-    output_limit_small::look,
-    prepare_outlasts_job::look,
-    program_not_executable::look,
-    relative_program::look,
-    shutdown_too_short::look,
-    timeout_not_positive::look,
-    unknown_key::look,
-    unknown_shell::look,
+    (cleanup_beside_run::ID, cleanup_beside_run::look),
+    (
+        concurrent_without_isolation::ID,
+        concurrent_without_isolation::look,
+    ),
+    (
+        environment_entry_dropped::ID,
+        environment_entry_dropped::look,
+    ),
+    (force_kill_long::ID, force_kill_long::look),
+    (missing_directories::ID, missing_directories::look),
+    (missing_run_exec::ID, missing_run_exec::look),
+    (output_limit_small::ID, output_limit_small::look),
+    (prepare_outlasts_job::ID, prepare_outlasts_job::look),
+    (program_not_executable::ID, program_not_executable::look),
+    (relative_directory::ID, relative_directory::look),
+    (relative_program::ID, relative_program::look),
+    (shutdown_too_short::ID, shutdown_too_short::look),
+    (timeout_not_positive::ID, timeout_not_positive::look),
+    (timeout_overflows::ID, timeout_overflows::look),
+    (unknown_key::ID, unknown_key::look),
+    (unknown_shell::ID, unknown_shell::look),
 ];
 
-/// Their ids.
-pub(super) const IDS: &[&str] = &[
-    cleanup_beside_run::ID,
-    concurrent_without_isolation::ID,
-    force_kill_long::ID,
-    missing_directories::ID,
-    missing_run_exec::ID,
-    output_limit_small::ID,
-    prepare_outlasts_job::ID,
-    program_not_executable::ID,
-    relative_program::ID,
-    shutdown_too_short::ID,
-    timeout_not_positive::ID,
-    unknown_key::ID,
-    unknown_shell::ID,
-];
-
-/// An edit that takes the line of a key away.
-fn without_line(text: &str, key: &Range<usize>) -> Edit {
+/// An edit that takes the line of a key away; none where the line holds more than this key and its value.
+fn without_line(text: &str, key: &Range<usize>, value: &Range<usize>) -> Option<Edit> {
     let start = text[..key.start].rfind('\n').map_or(0, |at| at + 1);
-    let end = text[key.end..]
+    let end = text[value.end..]
         .find('\n')
-        .map_or(text.len(), |at| key.end + at + 1);
-    Edit {
+        .map_or(text.len(), |at| value.end + at + 1);
+    // A dotted key names its tables before it.
+    let is_of_key = |c: char| c.is_alphanumeric() || c.is_whitespace() || "._-".contains(c);
+    let behind = text[value.end..end].trim_start();
+    let alone = text[start..key.start].chars().all(is_of_key)
+        && (behind.is_empty() || behind.starts_with('#'));
+    alone.then(|| Edit {
         span: start..end,
         text: String::new(),
-    }
+    })
 }

@@ -10,16 +10,14 @@ const JOB_TIMEOUT_USUAL: i64 = 3600;
 pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<LintProblem> {
     let times = surroundings.times;
     let mut problems = Vec::new();
-    for custom in config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref())
-    {
+    for custom in config.customs() {
         if custom.program("prepare_exec").is_none() {
             continue;
         }
         let set = custom.timeout("prepare_exec_timeout");
-        let seconds = set.map_or(times.exec, |timeout| timeout.value);
+        let Some(seconds) = custom.seconds("prepare_exec_timeout", times.exec) else {
+            continue;
+        };
         let all = times.prepare_attempts * (seconds + times.prepare_pause);
         if all <= JOB_TIMEOUT_USUAL {
             continue;

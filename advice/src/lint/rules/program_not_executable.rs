@@ -6,12 +6,8 @@ use super::{Config, LintProblem, Severity, Surroundings};
 pub(super) const ID: &str = "program-not-executable";
 
 pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<LintProblem> {
-    let customs = config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref());
     let mut problems = Vec::new();
-    for (key, program) in customs.flat_map(|custom| &custom.programs) {
+    for (key, program) in config.customs().flat_map(|custom| &custom.programs) {
         if !program.value.starts_with('/') {
             continue;
         }

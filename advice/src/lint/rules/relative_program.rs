@@ -5,11 +5,8 @@ use super::{Config, LintProblem, Severity, Surroundings};
 pub(super) const ID: &str = "relative-program";
 
 pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
-    let customs = config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref());
-    customs
+    config
+        .customs()
         .flat_map(|custom| &custom.programs)
         .filter(|(_, program)| program.value.contains('/') && !program.value.starts_with('/'))
         .map(|(key, program)| LintProblem {

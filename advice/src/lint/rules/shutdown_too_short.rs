@@ -12,16 +12,14 @@ pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<Lint
         .filter(|timeout| timeout.value > 0);
     let shutdown = set.map_or(times.shutdown, |timeout| timeout.value);
     let mut problems = Vec::new();
-    for custom in config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref())
-    {
-        let seconds =
-            |key: &str, default: i64| custom.timeout(key).map_or(default, |timeout| timeout.value);
-        let graceful = seconds("graceful_kill_timeout", times.graceful_kill);
+    for custom in config.customs() {
         // Nobody waits a whole default timeout for cleanup; what is set is meant.
-        let cleanup = seconds("cleanup_exec_timeout", 0);
+        let (Some(graceful), Some(cleanup)) = (
+            custom.seconds("graceful_kill_timeout", times.graceful_kill),
+            custom.seconds("cleanup_exec_timeout", 0),
+        ) else {
+            continue;
+        };
         if shutdown >= graceful + cleanup {
             continue;
         }

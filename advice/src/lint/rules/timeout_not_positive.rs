@@ -5,11 +5,8 @@ use super::{Config, LintProblem, Severity, Surroundings, without_line};
 pub(super) const ID: &str = "timeout-not-positive";
 
 pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
-    let customs = config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref());
-    customs
+    config
+        .customs()
         .flat_map(|custom| &custom.timeouts)
         .filter(|(_, timeout)| timeout.value <= 0)
         .map(|(key, timeout)| LintProblem {
@@ -22,7 +19,7 @@ pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
             label: "the default is used".to_owned(),
             help: "write the seconds that you mean, or remove the line".to_owned(),
             span: timeout.span.clone(),
-            edit: Some(without_line(&config.text, &timeout.key)),
+            edit: without_line(&config.text, &timeout.key, &timeout.span),
             clauses: &["A4"],
         })
         .collect()

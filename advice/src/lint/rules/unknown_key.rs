@@ -7,17 +7,18 @@ use super::{Config, LintProblem, Severity, Surroundings, without_line};
 pub(super) const ID: &str = "unknown-key";
 
 pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
-    let customs = config
-        .runners
-        .iter()
-        .filter_map(|runner| runner.custom.as_ref());
-    customs
-        .flat_map(|custom| &custom.unknown)
-        .map(|(key, span)| {
-            let meant = meant(key);
+    config
+        .customs()
+        .flat_map(|custom| custom.unknown.iter().map(move |unknown| (custom, unknown)))
+        .map(|(custom, unknown)| {
+            let (key, span) = (&unknown.value, &unknown.key);
+            let meant = meant(key).filter(|meant| !custom.has(meant));
             let (help, edit) = if key == "run_exec_timeout" {
                 let help = "there is no timeout for run_exec; the timeout of the job ends it";
-                (help.to_owned(), Some(without_line(&config.text, span)))
+                (
+                    help.to_owned(),
+                    without_line(&config.text, span, &unknown.span),
+                )
             } else if let Some(meant) = meant {
                 let edit = Edit {
                     span: span.clone(),
