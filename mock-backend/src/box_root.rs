@@ -18,11 +18,12 @@ pub(crate) const SHARED: [&str; 11] = [
     "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "etc", "opt", "nix", "gnu",
 ];
 /// What a box has of its own from the beginning.
-const OWN: [&str; 10] = [
+const OWN: [&str; 11] = [
     "tmp",
     "root",
     "home",
     "run",
+    MEMORY,
     "var",
     "var/tmp",
     "var/log",
@@ -30,8 +31,10 @@ const OWN: [&str; 10] = [
     "var/cache",
     "mnt",
 ];
+/// What a box shows as `/dev/shm`.
+const MEMORY: &str = "run/shm";
 /// Those of them that all may write into.
-const FOR_ALL: [&str; 2] = ["tmp", "var/tmp"];
+const FOR_ALL: [&str; 3] = ["tmp", "var/tmp", MEMORY];
 /// Size of the file system that takes the place of what can be written when the disk is full: one page.
 const FULL_DISK: &std::ffi::CStr = c"size=4k,nr_inodes=2";
 
@@ -133,13 +136,9 @@ pub(crate) fn enter(plan: &BoxPlan) -> io::Result<()> {
     }
     let memory = root.join("dev/shm");
     if memory.is_dir() {
-        mount(
-            "tmpfs",
-            &memory,
-            "tmpfs",
-            MountFlags::NOSUID | MountFlags::NODEV,
-            c"mode=1777",
-        )?;
+        // A directory of the box instead of memory: the job's directories may lie there, since the harness keeps its own
+        // on the machine's, and a box that is restarted keeps its files.
+        mount_bind(root.join(MEMORY), &memory)?;
     }
     let processes = root.join("proc");
     fs::create_dir_all(&processes)?;

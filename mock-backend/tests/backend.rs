@@ -109,6 +109,11 @@ fn a_box_has_files_and_processes_of_its_own() {
         (0, "here".into())
     );
     assert!(!Path::new("/builds/file").exists());
+    // A job's directories may lie where the machine has its memory; a box that is restarted keeps them.
+    let restarted = "podman exec a sh -c 'echo kept >/dev/shm/kept' && podman restart -t 0 a >/dev/null \
+                     && podman exec a cat /dev/shm/kept";
+    assert_eq!(case.run(restarted), (0, "kept".into()));
+    assert!(!Path::new("/dev/shm/kept").exists());
     assert_ne!(case.code("podman exec a touch /usr/bin/mine"), 0);
     assert_eq!(
         case.run("podman exec a sh -c 'kill -0 1 && cat /proc/1/task/1/children | wc -w'"),
