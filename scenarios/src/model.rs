@@ -323,6 +323,8 @@ pub struct Probe {
     pub remember: Option<String>,
     /// Look for the word an earlier stage left.
     pub recall: Option<String>,
+    /// Tell whether a script of an earlier stage, which was ended, goes on.
+    pub listen: bool,
     /// Size of the script text.
     pub script_bytes: usize,
     /// A text that the script holds without doing anything with it, as a real one holds the values of variables.

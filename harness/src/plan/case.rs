@@ -190,6 +190,8 @@ pub struct Probe {
     pub remember: Option<(String, String)>,
     /// Print the marker `recalled` if the file of the project directory holds the word, `forgotten` if not.
     pub recall: Option<(String, String)>,
+    /// Print the marker `beat-goes-on` if a script that hangs still beats, in the same environment.
+    pub listen: bool,
     /// Total size the script text is padded to with comment lines, bytes. 0: not padded.
     pub script_bytes: usize,
     /// A text that stands in the script as the value of a variable, as in a real one.

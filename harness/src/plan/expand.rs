@@ -278,6 +278,7 @@ fn probe(data: &ProbeData, exit_codes: ExitCodes) -> Probe {
         },
         remember: memory(&data.remember),
         recall: memory(&data.recall),
+        listen: data.listen,
         script_bytes: data.script_bytes,
         holds: data.holds.clone(),
         look_for: if data.look_for_tools {

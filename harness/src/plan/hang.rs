@@ -124,6 +124,14 @@ impl Hang {
     }
 }
 
+impl Hang {
+    /// Whether the call may have waited for a place that a job of another case had: a driver may have room for one job, and
+    /// let the next one wait.
+    pub fn may_wait_for_others(&self) -> bool {
+        self.program == Program::Prepare && self.manner == Manner::Runs
+    }
+}
+
 /// Nothing in the scenario explains that the call had to be ended.
 fn innocent(case: &Case, trace: &Trace, index: CallIndex, call: &CallRecord) -> bool {
     let Some(job) = case.jobs.get(call.job) else {

@@ -58,12 +58,15 @@ pub fn body(probe: &Probe, nonce: &str, stage: &Stage, project_dir: &str) -> Str
         print_marker(&mut text, nonce, &format!("lacks-{tool}"));
     }
     memory(&mut text, probe, nonce, project_dir);
+    if probe.listen {
+        listen(&mut text, nonce, project_dir);
+    }
     output(&mut text, probe.output, nonce);
     if matches!(
         probe.ending,
         ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm
     ) {
-        hang(&mut text, nonce);
+        hang(&mut text, nonce, project_dir);
     }
     pad(&mut text, probe.script_bytes);
     print_marker(&mut text, nonce, "end");
@@ -158,18 +161,39 @@ fn output(text: &mut String, output: ProbeOutput, nonce: &str) {
     }
 }
 
-/// Beats until ended from outside. The fraction is no POSIX, so a sleep that does not know it must not make the loop
-/// spin; a sleep that is killed must not end a script that is deaf to SIGTERM. A beat that cannot be written is ignored:
-/// work that a driver forgot about goes on when nobody reads its output.
-fn hang(text: &mut String, nonce: &str) {
+/// Where a script that hangs writes its beat for later stages, in the project directory.
+const BEAT_FILE: &str = "driver-conformance-beat";
+
+/// Beats until ended from outside, on its output and in a file that later stages of the environment can see. The fraction
+/// is no POSIX, so a sleep that does not know it must not make the loop spin; a sleep that is killed must not end a script
+/// that is deaf to SIGTERM. A beat that cannot be written is ignored: work that a driver forgot about goes on when nobody
+/// reads its output.
+fn hang(text: &mut String, nonce: &str, project_dir: &str) {
     let _ = writeln!(
         text,
         "trap '' PIPE\nbeat=1\nwhile :; do\n\
          printf '%s:%s\\n' '{}' \"$beat\" 2>/dev/null || :\n\
+         {{ printf '%s\\n' \"$beat\" >{}; }} 2>/dev/null || :\n\
          beat=$((beat + 1))\n\
          sleep 0.1 2>/dev/null || sleep 1 || :\ndone",
         marker(nonce, "beat"),
+        quoted(&format!("{project_dir}/{BEAT_FILE}")),
     );
+}
+
+/// Tells whether a script that was ended before beats on. A last beat may come late, from a script that is about to end:
+/// only one that is heard in both of two spans of time goes on. A script that is not heard costs the first span.
+fn listen(text: &mut String, nonce: &str, project_dir: &str) {
+    let _ = writeln!(
+        text,
+        "heard() {{ cat {} 2>/dev/null || :; }}\n\
+         pause() {{ sleep 0.4 2>/dev/null || sleep 1 || :; }}\n\
+         first=$(heard)\npause\nsecond=$(heard)\n\
+         if [ \"$first\" != \"$second\" ]; then\npause\nif [ \"$second\" != \"$(heard)\" ]; then",
+        quoted(&format!("{project_dir}/{BEAT_FILE}")),
+    );
+    print_marker(text, nonce, "beat-goes-on");
+    text.push_str("fi\nfi\n");
 }
 
 /// Comment lines up to about `bytes` of text: a large script that costs nothing to run.
@@ -357,6 +381,37 @@ mod tests {
         let text = body(&probe, "abc", &Stage::build_script(), "/builds");
         assert!((199_000..201_000).contains(&text.len()), "{}", text.len());
         assert!(text.ends_with(":end'\n"));
+    }
+
+    #[test]
+    fn a_script_that_goes_on_is_heard_and_one_that_ended_is_not() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let text_of = |probe: &Probe| {
+            let place = directory.path().display().to_string();
+            body(probe, "abc", &Stage::build_script(), &place)
+        };
+        let hanging = text_of(&Probe {
+            ending: ProbeEnding::Hang,
+            ..Probe::default()
+        });
+        let listening = text_of(&Probe {
+            listen: true,
+            ..Probe::default()
+        });
+        let script = format!(
+            "({hanging}) >/dev/null & echo before\n\
+             until [ -s {}/{BEAT_FILE} ]; do sleep 0.01; done\n\
+             {listening}\nkill -9 $!; wait || :\necho after\n{listening}",
+            directory.path().display()
+        );
+        let output = Command::new("sh").arg("-ec").arg(script).output();
+        let shown = text(&output.expect("sh is there").stdout);
+        let (alive, ended) = shown.split_once("after\n").expect("both");
+        assert!(alive.contains(":beat-goes-on\n"), "{shown}");
+        assert!(
+            !ended.contains(":beat-goes-on\n") && ended.contains(":end\n"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -132,6 +132,9 @@ const CANARY: &str = "canary-";
 /// in its own directories: a broken driver may remove what it finds there.
 const KEEPSAKES: &str = "@keepsakes@";
 
+/// What stands for the token of the job in what a script holds.
+const TOKEN: &str = "@token@";
+
 /// The secrets that a case looks for.
 pub(super) fn secrets(case: &Case) -> Vec<Secret> {
     if !case.surroundings.watch_secrets {
@@ -186,6 +189,7 @@ struct Scripts {
     seed: u64,
     case: String,
     job: usize,
+    token: String,
     by_stage: BTreeMap<Stage, Probe>,
     by_call: BTreeMap<(Stage, u32), Probe>,
 }
@@ -210,6 +214,7 @@ impl Scripts {
             seed,
             case: case.name.clone(),
             job: index,
+            token: job_token(job.job_id),
             by_stage: job.probes.clone(),
             by_call,
         }
@@ -224,6 +229,9 @@ impl Scripts {
             .unwrap_or_default();
         // A tool that this machine lacks is no fault of a driver that runs its jobs here.
         probe.look_for.retain(|tool| find_in_path(tool).is_some());
+        if let Some(held) = &mut probe.holds {
+            *held = held.replace(TOKEN, &self.token);
+        }
         probe
     }
 

@@ -413,7 +413,7 @@ impl<'run> Run<'run> {
     }
 
     /// Cases that ran beside others and may have been spoilt by them are run once more, alone. A driver may have room for a few
-    /// jobs only and rightly refuse the rest; and one whose jobs get into each other's way, which has cases of its own, is
+    /// jobs only and rightly refuse the rest, or let them wait; and one whose jobs get into each other's way, which has cases of its own, is
     /// not to be blamed for all that comes of it in the others. A check that has found the same in some of them alone needs
     /// no more of them.
     fn again_apart(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
@@ -461,7 +461,11 @@ impl<'run> Run<'run> {
         };
         let Some(Abortion::Hang { call }) = trace.aborted else {
             if !starved(&trace) {
-                self.learn(Hang::shown_by(case, &trace));
+                let mut hangs = Hang::shown_by(case, &trace);
+                if self.at_once() > 1 {
+                    hangs.retain(|hang| !hang.may_wait_for_others());
+                }
+                self.learn(hangs);
             }
             return CaseResult::Done(trace);
         };

@@ -19,6 +19,7 @@ use crate::contract::stage::Program;
 use crate::driver::Driver;
 use crate::driver::tools::shell_quoted;
 use crate::plan::case::Case;
+use crate::plan::hang::Hang;
 use crate::plan::select::escaped;
 use crate::plan::waiver::Waiver;
 use crate::trace::{CallIndex, LeakCategory, SurvivingProcess, Trace};
@@ -250,8 +251,8 @@ impl CaseRun {
         statuses.max() == Some(verdict::Status::Inconclusive)
     }
 
-    /// Whether a prepare that nothing was done to gave up with a system failure: perhaps because the
-    /// driver has room for a few jobs only, and other cases had them.
+    /// Whether a prepare that nothing was done to gave up with a system failure, or did not end: perhaps because the driver
+    /// has room for a few jobs only, and other cases had them.
     pub(super) fn is_refused(&self) -> bool {
         self.refused
     }
@@ -304,13 +305,17 @@ impl CaseRun {
     }
 }
 
-/// A prepare that nothing was done to ended with a system failure.
+/// A prepare that nothing was done to ended with a system failure, or did not end.
 fn refused(case: &Case, trace: &Trace) -> bool {
-    calls(trace).any(|(index, call)| {
+    let gave_up = calls(trace).any(|(index, call)| {
         let job = case.jobs.get(call.job);
         let code = job.map(|job| i32::from(job.exit_codes.system_failure));
         call.program == Program::Prepare && undisturbed(trace, index) && exit_code(call) == code
-    })
+    });
+    gave_up
+        || Hang::shown_by(case, trace)
+            .iter()
+            .any(Hang::may_wait_for_others)
 }
 
 /// Makes the report of a run. `started` and `duration` are those of the whole run; `runs` may be in any order; `remarks`

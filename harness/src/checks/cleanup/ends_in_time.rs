@@ -78,6 +78,7 @@ mod tests {
     use std::time::Duration;
 
     use crate::checks::testing::Scene;
+    use crate::trace::{BackendRequest, CallIndex};
 
     const ID: &str = "cleanup/ends-in-time";
 
@@ -92,6 +93,25 @@ mod tests {
             .call(Program::Cleanup, 143)
             .terminated()
             .expect(ID, 1);
+    }
+
+    #[test]
+    fn how_long_it_waits_for_a_backend_that_failed_is_its_own_affair() {
+        let struck_at = |call: usize| {
+            let mut scene = Scene::new()
+                .call(Program::Prepare, 0)
+                .call(Program::Cleanup, 143)
+                .terminated();
+            scene.trace.requests.push(BackendRequest {
+                call: Some(CallIndex(call)),
+                tool: "podman".into(),
+                verb: "rm".into(),
+                struck: true,
+            });
+            scene
+        };
+        struck_at(0).expect(ID, 1);
+        struck_at(1).expect_silent(ID);
     }
 
     #[test]

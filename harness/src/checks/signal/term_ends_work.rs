@@ -1,6 +1,6 @@
 //! # What it verifies
 //!
-//! After a call was ended by SIGTERM, the work it began ends too, at the latest with cleanup.
+//! After SIGTERM ended a call, its script is over before the next stage, all else with cleanup.
 //!
 //! # Why it matters
 //!
@@ -26,11 +26,12 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, cleaned_up_after, deviation, each, names_number, script_outlived, starved, terminated,
+    calls, cleaned_up_after, deviation, each, hangs, kill_sent, names_number, printed,
+    script_outlived, starved, terminated,
 };
-use crate::contract::stage::Program;
+use crate::contract::stage::{Program, Stage};
 use crate::plan::case::Case;
-use crate::trace::{CallRecord, Trace};
+use crate::trace::{CallIndex, CallRecord, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
@@ -53,6 +54,12 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             found.inconclusive = starved(trace);
             return Some(found);
         }
+        if let Some(stage) = heard_by(trace, index) {
+            let message = "ended on SIGTERM and left its script running beside the later stages";
+            let expected = ["the end of the script, before the end of the call"];
+            let actual = format!("{stage}, which came after it, saw the script go on");
+            return Some(deviation(trace, index, message, &expected, actual));
+        }
         // The runner waits for it: a call is not over before its pipes are closed.
         let outlived = script_outlived(call)?.as_secs_f64();
         let message = "ended on SIGTERM and left its script running, with the output still open";
@@ -64,6 +71,23 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
     })
 }
 
+/// The later stage of the job that saw the script of a call go on. A driver that had to be killed could end nothing.
+fn heard_by(trace: &Trace, index: CallIndex) -> Option<&Stage> {
+    let call = &trace.calls[index.0];
+    if !hangs(call) || kill_sent(call).is_some() {
+        return None;
+    }
+    calls(trace)
+        .skip(index.0 + 1)
+        .filter(|(_, later)| later.job == call.job)
+        .take_while(|(_, later)| later.program == Program::Run)
+        .find(|(_, later)| {
+            let nonce = later.nonce.as_deref().unwrap_or_default();
+            printed(later, nonce, "beat-goes-on")
+        })
+        .and_then(|(_, later)| later.stage.as_ref())
+}
+
 /// What a run call leaves is the script. config, prepare and cleanup may start something that serves all jobs, and leave
 /// it running rightly, unless it names the job.
 fn is_work(case: &Case, call: &CallRecord, command: &str) -> bool {
@@ -73,7 +97,7 @@ fn is_work(case: &Case, call: &CallRecord, command: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::checks::testing::{Scene, hangs, seen};
+    use crate::checks::testing::{Scene, exits, hangs, seen};
     use crate::contract::stage::Program;
     use crate::trace::{CallIndex, SurvivingProcess};
 
@@ -129,6 +153,24 @@ mod tests {
         outlived(4000).expect(ID, 1);
         outlived(4000).expect_silent("timeout/pipe-held-after-exit");
         outlived(1300).expect_silent(ID);
+    }
+
+    #[test]
+    fn a_script_that_a_later_stage_sees_go_on_is_found() {
+        let later = |words: &'static [&'static str]| {
+            Scene::new()
+                .run("build_script", hangs(), 74)
+                .terminated()
+                .run("after_script", exits(0), 0)
+                .but(|call| {
+                    let heard = words.iter().map(|word| seen(call, 10, word, None));
+                    let heard: Vec<_> = heard.collect();
+                    call.markers.extend(heard);
+                })
+                .call(Program::Cleanup, 0)
+        };
+        later(&["beat-goes-on"]).expect(ID, 1);
+        later(&[]).expect_clean(ID);
     }
 
     #[test]
