@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Runs in the box, which may outlive the call: $1 is a directory for notes, $2 the stage, standard input the script.
@@ -184,6 +185,8 @@ func endWork(ctx context.Context, box jobBox, how string) error {
 // Runs a program to its end. A signal to the driver ends it, too.
 func start(ctx context.Context, words []string, input io.Reader, output io.Writer) error {
 	command := exec.CommandContext(ctx, words[0], words[1:]...)
+	// What a program that was ended has started itself may hold its output open.
+	command.WaitDelay = time.Second
 	command.Stdin, command.Stdout, command.Stderr = input, output, os.Stderr
 	return command.Run()
 }

@@ -1,0 +1,58 @@
+package main
+
+// The backend: where jobs run. To run them elsewhere, replace what is in this file.
+//
+// Here a box is one of LXD's instances, made from the image that the job names; the image has to have bash, git and setsid.
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+type jobBox struct {
+	name, buildsDir, cacheDir string
+	notes                     string // in the box, for the driver
+}
+
+func newBox(name string) jobBox {
+	return jobBox{name: name, buildsDir: "/builds", cacheDir: "/cache", notes: "/run/my-driver"}
+}
+
+// Says whether the box is there. Whoever cannot tell must not guess, but return an error. All names are looked at, since LXD takes a name
+// that it is asked for as the beginning of one: of job 12 and job 123.
+func (box jobBox) exists(ctx context.Context) (bool, error) {
+	var names strings.Builder
+	err := start(ctx, []string{"lxc", "list", "--format", "csv", "--columns", "n"}, nil, &names)
+	return slices.Contains(strings.Fields(names.String()), box.name), err
+}
+
+var nameOfImage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._/:@-]*$`)
+
+func (box jobBox) create(ctx context.Context) error {
+	image := cmp.Or(variable("CI_JOB_IMAGE"), "ubuntu:24.04")
+	// The job chooses this word: it must not be an option of LXD's.
+	if !nameOfImage.MatchString(image) {
+		return fmt.Errorf("%s is no name of an image", image)
+	}
+	if err := start(ctx, []string{"lxc", "launch", image, box.name}, nil, nil); err != nil {
+		return err
+	}
+	return start(ctx, box.command("mkdir", "-p", box.buildsDir, box.cacheDir, box.notes), nil, nil)
+}
+
+// Removes the box with all that runs in it; succeeds if there is none.
+func (box jobBox) remove(ctx context.Context) error {
+	if there, err := box.exists(ctx); err != nil || !there {
+		return err
+	}
+	return start(ctx, []string{"lxc", "delete", "--force", box.name}, nil, nil)
+}
+
+// What is to be started for a command in the box, with its standard input, output and exit code.
+func (box jobBox) command(words ...string) []string {
+	return append([]string{"lxc", "exec", box.name, "--"}, words...)
+}
