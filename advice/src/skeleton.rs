@@ -104,9 +104,9 @@ fn readme(skeleton: &Skeleton, name: &str) -> String {
         language, backend, ..
     } = skeleton;
     let faults = if backend.mock().is_some() {
-        ", and trouble at every\nrequest to the backend"
+        "every request to the backend, and trouble of the backend"
     } else {
-        ""
+        "every program that the driver starts"
     };
     README
         .replace("@NAME@", name)

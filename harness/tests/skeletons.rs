@@ -187,3 +187,28 @@ fn what_is_there_stays_and_what_is_not_offered_is_refused() {
         }
     }
 }
+
+#[test]
+fn the_readme_names_what_is_offered() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(root.join("README.md")).expect("the repository has one");
+    let rows = readme.lines().filter(|line| line.starts_with("| `"));
+    let rows: Vec<&str> = rows.collect();
+    let word = |name: &str| format!("`{name}`");
+    for language in Language::ALL {
+        for backend in Backend::ALL {
+            let named = rows.iter().any(|row| {
+                let (left, right) = row[1..].split_once('|').unwrap_or_default();
+                left.contains(&word(language.name())) && right.contains(&word(backend.name()))
+            });
+            let offered = skeleton::of(language, backend).is_some();
+            assert_eq!(
+                named,
+                offered,
+                "{} with {}",
+                language.name(),
+                backend.name()
+            );
+        }
+    }
+}
