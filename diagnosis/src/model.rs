@@ -45,6 +45,14 @@ pub struct Problem {
     pub jobs: Vec<String>,
 }
 
+impl Problem {
+    /// Call, stage (`-` if there is none) and cause, as tests name a problem.
+    pub fn summary(&self) -> String {
+        let stage = self.stage.as_deref().unwrap_or("-");
+        format!("{} {stage} {}", self.call, self.cause)
+    }
+}
+
 /// A line that speaks for a problem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvidenceLine {

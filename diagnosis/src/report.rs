@@ -27,9 +27,7 @@ pub(crate) fn problems(report: &Report, input: &Input) -> Vec<Problem> {
 }
 
 fn problem(finding: &Finding, text: &str) -> Problem {
-    let symptom = symptom::all()
-        .iter()
-        .find(|symptom| symptom.checks.contains(&finding.check));
+    let symptom = symptom::of_check(&finding.check).next();
     let quoted = format!("\"{}\"", finding.check);
     let is_finding = |line: &str| line.contains("\"check\"") && line.contains(&quoted);
     let line = text

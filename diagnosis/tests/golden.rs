@@ -21,13 +21,8 @@ fn of(log: &str) -> Diagnosis {
 }
 
 /// `prepare - exec-timeout`
-fn short(problem: &Problem) -> String {
-    let stage = problem.stage.as_deref().unwrap_or("-");
-    format!("{} {stage} {}", problem.call, problem.cause)
-}
-
 fn all(diagnosis: &Diagnosis) -> Vec<String> {
-    diagnosis.problems.iter().map(short).collect()
+    diagnosis.problems.iter().map(Problem::summary).collect()
 }
 
 fn expected(section: &str) -> BTreeMap<String, Vec<String>> {
@@ -124,7 +119,7 @@ fn stages_are_those_of_the_recording() {
             continue;
         }
         compared += 1;
-        assert_eq!(told, failed, "{name}: {}", short(problem));
+        assert_eq!(told, failed, "{name}: {}", problem.summary());
     }
     assert!(compared >= FIXTURES_MIN, "{compared} compared");
 }
@@ -319,7 +314,7 @@ fn jobs_that_are_interleaved_are_kept_apart() {
     let found: Vec<(String, Vec<String>)> = diagnosis
         .problems
         .iter()
-        .map(|problem| (short(problem), problem.jobs.clone()))
+        .map(|problem| (problem.summary(), problem.jobs.clone()))
         .collect();
     assert_eq!(
         found,
@@ -342,7 +337,7 @@ fn both_logs_of_a_job_make_one_answer() {
     ];
     let diagnosis = diagnose(&inputs);
     assert_eq!(
-        short(&diagnosis.problems[0]),
+        diagnosis.problems[0].summary(),
         "prepare - prepare-failure-blamed-on-script"
     );
     let files: Vec<_> = diagnosis.problems[0]

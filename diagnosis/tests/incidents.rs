@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use driver_conformance_diagnosis::model::Problem;
 use driver_conformance_diagnosis::text::Input;
 use driver_conformance_diagnosis::{diagnose, render};
 
@@ -71,13 +72,7 @@ fn first_script(text: &str, verdict: &str) -> String {
 
 fn found(log: &str) -> Vec<String> {
     let diagnosis = diagnose(&[Input::whole("log", log)]);
-    let problems = diagnosis.problems.iter();
-    problems
-        .map(|problem| {
-            let stage = problem.stage.as_deref().unwrap_or("-");
-            format!("{} {stage} {}", problem.call, problem.cause)
-        })
-        .collect()
+    diagnosis.problems.iter().map(Problem::summary).collect()
 }
 
 const SYSTEM_2: &str = "ERROR: Job failed (system failure): exit status 2";

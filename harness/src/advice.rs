@@ -254,6 +254,75 @@ mod tests {
         }
     }
 
+    /// Times and sizes in a text, in the words of pages and symptoms: seconds or KiB.
+    fn quantities(text: &str) -> Vec<(String, u64)> {
+        let pattern = regex::Regex::new(
+            r"(?i)\b(\d+|an?|one|two|three|five|ten) (seconds?|s|minutes?|min|hours?|h|KiB|MiB)\b|\bbelow (\d+)\b",
+        )
+        .expect("a constant pattern");
+        let value = |word: &str| match word.to_lowercase().as_str() {
+            "a" | "an" | "one" => 1,
+            "two" => 2,
+            "three" => 3,
+            "five" => 5,
+            "ten" => 10,
+            digits => digits.parse().unwrap_or(u64::MAX),
+        };
+        let found = pattern.captures_iter(text).map(|found| {
+            let whole = found[0].to_owned();
+            let Some(number) = found.get(1) else {
+                return (whole, value(&found[3]));
+            };
+            let unit = match found[2].to_lowercase().chars().next() {
+                Some('m') if found[2].to_lowercase() == "mib" => KIB as u64,
+                Some('m') => 60,
+                Some('h') => 3600,
+                _ => 1,
+            };
+            (whole, value(number.as_str()).saturating_mul(unit))
+        });
+        found.collect()
+    }
+
+    /// Quantities that are none of the emulated runner's.
+    fn foreign(text: &str) -> Vec<String> {
+        let numbers = numbers();
+        let filled: Vec<String> = numbers
+            .names()
+            .map(|name| numbers.fill(&format!("{{{name}}}")))
+            .collect();
+        let known: Vec<u64> = filled
+            .iter()
+            .flat_map(|value| quantities(value))
+            .map(|(_, value)| value)
+            .collect();
+        let all = quantities(text).into_iter();
+        // Nothing is nothing in every unit.
+        all.filter(|(_, value)| *value != 0 && !known.contains(value))
+            .map(|(text, _)| text)
+            .collect()
+    }
+
+    /// Pages have no numbers of their own, but the symptoms and requirements in them do, in words or in digits.
+    #[test]
+    fn times_and_sizes_in_pages_are_those_of_the_runner() {
+        let (numbers, checks) = (numbers(), check_facts());
+        let (mut compared, mut wrong) = (0, Vec::new());
+        for page in page::all() {
+            let text = explain::page(page, &numbers, &checks).text();
+            // A text that was wrapped is one text all the same.
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            wrong.extend(foreign(&text).into_iter().map(|what| (page.name, what)));
+            compared += quantities(&text).len();
+        }
+        assert_eq!(wrong, []);
+        assert!(compared >= 30, "{compared} compared");
+        assert_eq!(
+            foreign("It waits for seven minutes, then 7 min, an hour, 129 KiB, below 290."),
+            ["7 min", "129 KiB", "below 290"]
+        );
+    }
+
     /// What the pages say of numbers is what the contract's clauses and the emulated runner have.
     #[test]
     fn numbers_are_those_of_the_runner() {

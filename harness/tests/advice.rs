@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use driver_conformance_reports::model::Category;
 use driver_conformance_scenarios::page;
+use driver_conformance_scenarios::symptom;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -118,6 +119,57 @@ fn report() -> Value {
         "faulty_durations": [{"call": "prepare", "count": 2, "p50_ms": 900, "max_ms": 32_000}],
         "ending_durations": [{"call": "run", "stage": "build_script", "count": 2, "p50_ms": 900, "max_ms": 9_000}],
     })
+}
+
+/// Whoever meets a problem in a log, in a table, on a page or in a report meets the same words.
+#[test]
+fn texts_of_a_symptom_have_one_source() {
+    let symptom = symptom::of_cause("cleanup-failed").expect("there is such a symptom");
+    let home = directory();
+    let log = home.path().join("job.log");
+    let text = "Preparing the \"custom\" executor\nUsing Custom executor...\nWARNING: Cleanup script failed: exit status 2\nJob succeeded\n";
+    fs::write(&log, text).expect("it can be written");
+    let document = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&printed(arguments)).expect("it is JSON")
+    };
+    let diagnosis = document(&["diagnose", &log.to_string_lossy(), "--format", "json"]);
+    let problem = &diagnosis["problems"][0];
+    assert_eq!(problem["cause"], symptom.cause);
+    assert_eq!(problem["title"], symptom.title.as_str());
+    assert_eq!(problem["observe"], symptom.observe.as_str());
+    assert_eq!(problem["fix"], symptom.fix.as_str());
+    let table = document(&["table", "--format", "json"]).to_string();
+    let page = document(&["explain", "cleanup", "--format", "json"]).to_string();
+    for (place, shown, words) in [
+        (
+            "table",
+            &table,
+            vec![&symptom.symptom, &symptom.observe, &symptom.fix],
+        ),
+        ("page", &page, vec![&symptom.title, &symptom.fix]),
+    ] {
+        for text in words {
+            let quoted = serde_json::to_string(text).expect("a text");
+            assert!(shown.contains(quoted.trim_matches('"')), "{place}: {text}");
+        }
+    }
+    let driver = home.path().join("broken-driver");
+    let driver = driver.to_string_lossy();
+    printed(&["self-test", "--write", "cleanup-fails-second-time", &driver]);
+    let report = home.path().join("report.json");
+    let target = format!("json={}", report.display());
+    let output = run_in(
+        home.path(),
+        &[&driver, "--only", "cleanup/idempotent", "--report", &target],
+    );
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report = fs::read_to_string(&report).expect("there is a report");
+    let quoted = serde_json::to_string(&symptom.symptom).expect("a text");
+    assert!(report.contains(&quoted), "{report}");
+    let html = format!("html={}", home.path().join("report.html").display());
+    run_in(home.path(), &["report", "report.json", "--report", &html]);
+    let html = fs::read_to_string(home.path().join("report.html")).expect("there is a page");
+    assert!(html.contains(symptom.cause), "no symptom in the page");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use driver_conformance::checks;
 use driver_conformance::golden::file::GoldenFile;
 use driver_conformance::golden::replay::replay;
 use driver_conformance_diagnosis::diagnose;
+use driver_conformance_diagnosis::model::Problem;
 use driver_conformance_diagnosis::text::Input;
 use driver_conformance_scenarios::symptom;
 
@@ -42,13 +43,7 @@ fn root() -> PathBuf {
 
 fn causes(log: &[u8]) -> Vec<String> {
     let diagnosis = diagnose(&[Input::whole("log", log)]);
-    let problems = diagnosis.problems.iter();
-    problems
-        .map(|problem| {
-            let stage = problem.stage.as_deref().unwrap_or("-");
-            format!("{} {stage} {}", problem.call, problem.cause)
-        })
-        .collect()
+    diagnosis.problems.iter().map(Problem::summary).collect()
 }
 
 /// The log of a runner whose lines have no placeholder for a message that differs from run to run.

@@ -540,6 +540,9 @@ pub struct Finding {
     pub why: String,
     /// What to change in the driver.
     pub fix: String,
+    /// What users may see of it in the logs of their jobs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symptoms: Vec<SeenSymptom>,
     /// First and last event of the case's trace that show it.
     pub evidence: (usize, usize),
     /// Where in the driver it is, as far as that is known.
@@ -553,6 +556,15 @@ pub struct Finding {
     /// expired or that nothing matches any more; [`Finding::check`] and [`Finding::case`] are then its globs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiver: Option<String>,
+}
+
+/// What users may see of a deviation, in the words of `table` and `diagnose`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenSymptom {
+    /// Id of the cause, as `diagnose` has it.
+    pub cause: String,
+    /// What they see.
+    pub symptom: String,
 }
 
 /// A place in the driver.

@@ -230,6 +230,13 @@ pub fn of_cause(cause: &str) -> Option<&'static Symptom> {
     all().iter().find(|symptom| symptom.cause == cause)
 }
 
+/// The symptoms that a check proves.
+pub fn of_check(check: &str) -> impl Iterator<Item = &'static Symptom> {
+    all()
+        .iter()
+        .filter(move |symptom| symptom.checks.iter().any(|named| named == check))
+}
+
 /// Reads the embedded symptoms.
 pub fn load() -> Result<Vec<Symptom>, ScenarioError> {
     let mut symptoms: Vec<Symptom> = FILES

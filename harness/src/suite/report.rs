@@ -5,11 +5,12 @@ use std::time::{Duration, SystemTime};
 
 use driver_conformance_reports::model::{
     Call, CaseOutcome, CaseResult, Category, CheckResult, DriverIdentity, ExitCode, Finding, Leak,
-    LeakOrigin, Level, Partial, Report, SCHEMA, Shard, Status, Summary, Tool, Verdict,
+    LeakOrigin, Level, Partial, Report, SCHEMA, SeenSymptom, Shard, Status, Summary, Tool, Verdict,
     timeline::Timeline,
 };
 
 use driver_conformance_scenarios::contract::{self, ClauseId};
+use driver_conformance_scenarios::symptom;
 
 use crate::advice;
 use crate::checks::evidence::{calls, exit_code, overlapping, undisturbed};
@@ -550,6 +551,7 @@ fn finding(found: &verdict::Finding, options: &RunOptions) -> Finding {
         requirement: check.requirement.to_owned(),
         why: check.why.to_owned(),
         fix: check.fix.to_owned(),
+        symptoms: symptoms(check.id),
         evidence: shown.evidence,
         location: None,
         fingerprint: found.fingerprint.clone(),
@@ -558,6 +560,16 @@ fn finding(found: &verdict::Finding, options: &RunOptions) -> Finding {
             .and_then(|index| options.waivers.get(index))
             .map(Waiver::summary),
     }
+}
+
+/// What `table` and `diagnose` say of what this check is about.
+fn symptoms(check: &str) -> Vec<SeenSymptom> {
+    symptom::of_check(check)
+        .map(|symptom| SeenSymptom {
+            cause: symptom.cause.to_owned(),
+            symptom: symptom.symptom.clone(),
+        })
+        .collect()
 }
 
 pub(super) fn check_result(judged: &verdict::CheckVerdict) -> CheckResult {

@@ -148,6 +148,7 @@ fn markup(
         "<h3>Fix</h3>\n<pre>{}</pre>",
         escape_lines(&first.fix)
     );
+    symptoms(&mut text, first);
     let _ = writeln!(
         text,
         "<h3>Reproduce</h3>\n<pre>{}</pre>",
@@ -169,6 +170,23 @@ fn markup(
     }
     text.push_str("</div></details>");
     text
+}
+
+/// What users may see of it, so that who looks for a broken job finds this page.
+fn symptoms(text: &mut String, finding: &Finding) {
+    if finding.symptoms.is_empty() {
+        return;
+    }
+    text.push_str("<h3>What users may see</h3>\n<ul>\n");
+    for seen in finding.symptoms.iter().take(NAMES_MAX) {
+        let _ = writeln!(
+            text,
+            "<li>{} <code>{}</code></li>",
+            escape_sentence(&seen.symptom),
+            escape(&seen.cause)
+        );
+    }
+    text.push_str("</ul>\n");
 }
 
 fn pairs(text: &mut String, first: &Finding, places: &[String], all: &[&Finding]) {

@@ -34,6 +34,7 @@ pub(crate) fn finding(check: &str, stage: &str, cases: &[&str]) -> Finding {
         fingerprint: format!("0123456789abcdef-{check}-{stage}"),
         reproduce: format!("driver-conformance scenarios/drivers/literal-codes --only '{}'", cases[0]),
         undisturbed: false,
+        symptoms: Vec::new(),
         also_seen_as: Vec::new(),
         waiver: None,
     }

@@ -108,6 +108,7 @@ fn fault_finding(
         why: "An exception that nobody needs any more hides the next defect of its kind."
             .to_owned(),
         fix: fix.to_owned(),
+        symptoms: Vec::new(),
         evidence: (0, 0),
         location: None,
         fingerprint: verdict::fingerprint(&waiver.check, None, None, &class),
