@@ -203,14 +203,37 @@ fn programs(basis: &Basis<'_>) -> Vec<ProgramLine> {
     if !basis.programs.is_empty() {
         return basis.programs.to_vec();
     }
-    let names = ["config", "prepare", "run", "cleanup"];
-    names
+    PROGRAMS
         .map(|name| ProgramLine {
             name,
             executable: format!("/opt/my-driver/{name}"),
             args: Vec::new(),
         })
         .to_vec()
+}
+
+/// The names of programs that a block may hold.
+const PROGRAMS: [&str; 4] = ["config", "prepare", "run", "cleanup"];
+
+/// The programs that a block names, for one that has only the report of a run and not its driver.
+pub fn programs_of(block: &str) -> Vec<ProgramLine> {
+    let Ok(block) = block.parse::<toml::Table>() else {
+        return Vec::new();
+    };
+    let custom = || block.get("runners")?.get(0)?.get("custom");
+    let value = |name: &str, kind: &str| custom()?.get(format!("{name}_{kind}"));
+    let program = |name: &'static str| {
+        let args = value(name, "args").and_then(toml::Value::as_array);
+        let args = args.into_iter().flatten();
+        Some(ProgramLine {
+            name,
+            executable: value(name, "exec")?.as_str()?.to_owned(),
+            args: args
+                .filter_map(|argument| Some(argument.as_str()?.to_owned()))
+                .collect(),
+        })
+    };
+    PROGRAMS.into_iter().filter_map(program).collect()
 }
 
 fn quoted(text: &str) -> String {
@@ -370,6 +393,22 @@ mod tests {
             p50_ms: max_ms / 2,
             max_ms,
         }
+    }
+
+    #[test]
+    fn the_programs_of_a_block_can_be_read_back() {
+        let line = |name, args: &[&str]| ProgramLine {
+            name,
+            executable: format!("/opt/my \"own\"/{name}\\\u{e9}"),
+            args: args.iter().map(ToString::to_string).collect(),
+        };
+        let programs = [line("prepare", &["--image", "a b"]), line("run", &[])];
+        let block = config_block(&Basis {
+            programs: &programs,
+            ..basis(&[])
+        });
+        assert_eq!(programs_of(&block), programs);
+        assert_eq!(programs_of("none"), []);
     }
 
     fn basis(durations: &[CallDurations]) -> Basis<'_> {

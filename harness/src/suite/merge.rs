@@ -6,11 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driver_conformance_advice::checklist::ticked;
+use driver_conformance_advice::config_block::{Basis, Measured, config_block, programs_of};
 use driver_conformance_reports::model::{
     Advice, Call, CallDurations, CaseResult, CheckResult, ExitCode, Finding, Report, Shard, Status,
     Summary, WaiverRecord,
 };
 
+use crate::advice::times;
 use crate::checks::{self, Check, Deviation, verdict};
 use crate::contract::stage::Program;
 
@@ -64,10 +66,23 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     merged.summary = summary(&merged, &reports);
     merged.advice = Some(Advice {
         checklist: ticked(&merged),
-        // It would need the driver itself.
-        config_toml: String::new(),
+        config_toml: joined_block(&merged, &reports),
     });
     Ok(merged)
+}
+
+/// The block of configuration, from the measurements of all parts. Which programs it names, the parts say.
+fn joined_block(merged: &Report, reports: &[Report]) -> String {
+    let blocks = reports.iter().filter_map(|report| report.advice.as_ref());
+    let mut programs = blocks.map(|advice| programs_of(&advice.config_toml));
+    let Some(programs) = programs.find(|programs| !programs.is_empty()) else {
+        return String::new();
+    };
+    config_block(&Basis {
+        programs: &programs,
+        measured: Measured::of(merged),
+        times: times(),
+    })
 }
 
 /// The parts in the order of their numbers, if they are all there, each once, and belong together.
