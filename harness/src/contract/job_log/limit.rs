@@ -16,16 +16,18 @@ pub struct LimitedLog {
 }
 
 impl LimitedLog {
-    /// `output_limit` as configured, KiB; 0 means the default of 4096.
+    /// `output_limit` as configured, KiB; 0 means the default of 4096. Below that there is no room for anything, not even
+    /// for the notice.
     pub fn new(output_limit_kib: i64) -> Self {
         let limit_bytes = match u64::try_from(output_limit_kib) {
-            Ok(0) | Err(_) => LIMIT_BYTES_DEFAULT,
-            Ok(kib) => kib * 1024,
+            Ok(0) => LIMIT_BYTES_DEFAULT,
+            Ok(kib) => kib.saturating_mul(1024),
+            Err(_) => 0,
         };
         Self {
             limit_bytes,
             written_bytes: 0,
-            full: false,
+            full: limit_bytes == 0,
             incomplete: Vec::new(),
         }
     }
@@ -71,14 +73,24 @@ impl LimitedLog {
         text
     }
 
-    /// Replaces invalid bytes; a character cut off by the end of `data` waits for its rest.
+    /// Replaces invalid bytes, each by itself; a character cut off by the end of `data` waits for its rest.
     fn valid_utf8(&mut self, data: &[u8]) -> Vec<u8> {
         let mut joined = std::mem::take(&mut self.incomplete);
         joined.extend_from_slice(data);
         let complete = joined.len() - incomplete_tail(&joined);
         self.incomplete = joined.split_off(complete);
-        String::from_utf8_lossy(&joined).into_owned().into_bytes()
+        replace_invalid_bytes(&joined)
     }
+}
+
+/// Rust's own conversion would write one replacement for several bytes that begin a character together.
+fn replace_invalid_bytes(data: &[u8]) -> Vec<u8> {
+    let mut text = String::with_capacity(data.len());
+    for chunk in data.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text.into_bytes()
 }
 
 /// Bytes at the end of `data` that begin a character without finishing it.
@@ -95,4 +107,33 @@ fn incomplete_tail(data: &[u8]) -> usize {
         return if needed > length { length } else { 0 };
     }
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_invalid_byte_is_replaced_by_itself() {
+        let mut log = LimitedLog::new(0);
+        let begun_character = b"a\xE2\x82b\xFF";
+        assert_eq!(
+            log.write(begun_character),
+            "a\u{FFFD}\u{FFFD}b\u{FFFD}".as_bytes()
+        );
+    }
+
+    #[test]
+    fn below_zero_there_is_no_log() {
+        let mut log = LimitedLog::new(-1);
+        assert_eq!(log.write(b"text"), b"");
+        assert_eq!(log.written_bytes(), 0);
+    }
+
+    #[test]
+    fn a_character_may_come_in_pieces() {
+        let mut log = LimitedLog::new(0);
+        assert_eq!(log.write(b"\xE2\x82"), b"");
+        assert_eq!(log.write(b"\xAC"), "\u{20AC}".as_bytes());
+    }
 }
