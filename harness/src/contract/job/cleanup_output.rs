@@ -44,7 +44,7 @@ impl Job {
             Stream::Stderr => (RunnerLogLevel::Warning, "err"),
         };
         for line in lines {
-            self.log_entry(level, &line, &[("cleanup_std", name.to_owned())]);
+            self.logger_entry(level, &line, &[("cleanup_std", name.to_owned())]);
         }
     }
 }

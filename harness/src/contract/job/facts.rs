@@ -3,13 +3,26 @@
 use std::sync::Arc;
 
 use super::super::build::Build;
+use super::super::go_url::GoUrl;
 use super::super::stage::Stage;
+
+const HOSTNAME_FIELD: &str = "name";
 
 impl Build {
     /// Fields of every entry about the job.
     pub(super) fn log_fields(&self) -> Arc<[(String, String)]> {
         let kept = &self.derivations().log_fields;
         kept.get(self.state(), || compose_log_fields(self).into())
+    }
+
+    /// Fields of the entries that go to both logs: what writes them was made before the driver could name a host.
+    pub(super) fn logger_fields(&self) -> Arc<[(String, String)]> {
+        let fields = self.log_fields();
+        if self.hostname().is_empty() {
+            return fields;
+        }
+        let others = fields.iter().filter(|(key, _)| key != HOSTNAME_FIELD);
+        others.cloned().collect()
     }
 }
 
@@ -25,13 +38,15 @@ fn compose_log_fields(build: &Build) -> Vec<(String, String)> {
         field("organization_id", &info.organization_id),
         field("gitlab_user_id", &info.user_id),
         field("runner", &build.short_token()),
-        field("runner_name", &build.runner().name),
     ];
+    if !build.runner().name.is_empty() {
+        fields.push(field("runner_name", &build.runner().name));
+    }
     if let Some(user) = info.scoped_user_id {
         fields.push(field("gitlab_scoped_user_id", &user));
     }
     if !build.hostname().is_empty() {
-        fields.push(field("name", build.hostname()));
+        fields.push(field(HOSTNAME_FIELD, build.hostname()));
     }
     fields
 }
@@ -44,7 +59,7 @@ fn field(key: &str, value: &(impl ToString + ?Sized)) -> (String, String) {
 pub(super) fn processing_fields(build: &Build) -> Vec<(String, String)> {
     let info = &build.payload().job_info;
     let mut fields = compose_log_fields(build);
-    fields.retain(|(key, _)| key != "name");
+    fields.retain(|(key, _)| key != HOSTNAME_FIELD);
     fields.extend([
         field("runner_uuid", &build.payload().runner_info.uuid),
         field("repo_url", &clean_repository_url(build)),
@@ -55,15 +70,11 @@ pub(super) fn processing_fields(build: &Build) -> Vec<(String, String)> {
     fields
 }
 
-/// URL of the repository without credentials.
+/// URL of the repository without credentials, query and fragment; empty if it is none.
 pub(super) fn clean_repository_url(build: &Build) -> String {
-    let url = &build.payload().git_info.repo_url;
-    match (url.find("://"), url.find('@')) {
-        (Some(scheme), Some(at)) if at > scheme => {
-            format!("{}{}", &url[..scheme + 3], &url[at + 1..])
-        }
-        _ => url.clone(),
-    }
+    GoUrl::parse(&build.payload().git_info.repo_url)
+        .map(|url| url.cleaned().to_string())
+        .unwrap_or_default()
 }
 
 /// The lines above the first section of a job log.

@@ -1,5 +1,7 @@
 //! What a job writes into the job log and the runner log.
 
+use std::sync::Arc;
+
 use super::super::build::Build;
 use super::super::job_log::{LineKind, LogOptions, LogStream, LogWriter, ansi};
 use super::super::protocol::{Action, RunnerLogEntry, RunnerLogLevel};
@@ -51,7 +53,7 @@ impl Job {
     /// A neutral line; the runner log has it at debug level.
     pub(super) fn print(&mut self, text: &str) {
         self.raw_line(&format!("{}{text}{}\n", ansi::CLEAR, ansi::RESET));
-        self.log_entry(RunnerLogLevel::Debug, text, &[]);
+        self.logger_entry(RunnerLogLevel::Debug, text, &[]);
     }
 
     pub(super) fn heading(&mut self, text: &str) {
@@ -60,7 +62,7 @@ impl Job {
 
     pub(super) fn notice(&mut self, text: &str) {
         self.raw_line(&format!("{}{text}{}\n", ansi::BOLD_GREEN, ansi::RESET));
-        self.log_entry(RunnerLogLevel::Info, text, &[]);
+        self.logger_entry(RunnerLogLevel::Info, text, &[]);
     }
 
     pub(super) fn warning(&mut self, text: &str) {
@@ -69,13 +71,13 @@ impl Job {
 
     pub(super) fn warning_with(&mut self, text: &str, fields: &[(&str, String)]) {
         self.raw_line(&format!("{}WARNING: {text}{}\n", ansi::YELLOW, ansi::RESET));
-        self.log_entry(RunnerLogLevel::Warning, text, fields);
+        self.logger_entry(RunnerLogLevel::Warning, text, fields);
     }
 
     /// An error in the job log that is only a warning in the runner log.
     pub(super) fn soft_error(&mut self, text: &str) {
         self.raw_line(&format!("{}ERROR: {text}{}\n", ansi::BOLD_RED, ansi::RESET));
-        self.log_entry(RunnerLogLevel::Warning, text, &[]);
+        self.logger_entry(RunnerLogLevel::Warning, text, &[]);
     }
 
     pub(super) fn section_start(&mut self, name: &str) {
@@ -95,17 +97,40 @@ impl Job {
         self.raw_line(&format!("{word}:{unix_s}:{name}\r{}", ansi::CLEAR));
     }
 
+    /// An entry about the job in the runner log alone.
     pub(super) fn log_entry(
         &mut self,
         level: RunnerLogLevel,
         message: &str,
         fields: &[(&str, String)],
     ) {
+        let job_fields = self.build.log_fields();
+        self.push_entry(level, message, job_fields, fields);
+    }
+
+    /// The runner log's part of what goes to both logs.
+    pub(super) fn logger_entry(
+        &mut self,
+        level: RunnerLogLevel,
+        message: &str,
+        fields: &[(&str, String)],
+    ) {
+        let job_fields = self.build.logger_fields();
+        self.push_entry(level, message, job_fields, fields);
+    }
+
+    fn push_entry(
+        &mut self,
+        level: RunnerLogLevel,
+        message: &str,
+        job_fields: Arc<[(String, String)]>,
+        fields: &[(&str, String)],
+    ) {
         let fields = fields.iter();
         self.actions.push(Action::RunnerLog(RunnerLogEntry {
             level,
             message: message.to_owned(),
-            job_fields: self.build.log_fields(),
+            job_fields,
             fields: fields
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
                 .collect(),
