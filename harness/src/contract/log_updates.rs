@@ -36,6 +36,40 @@ pub enum Request {
     Final,
 }
 
+/// What the header `Job-Status` of an answer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JobStatus {
+    /// There is no such header.
+    #[default]
+    Unsaid,
+    /// All is well.
+    Running,
+    /// The job is to be cancelled.
+    Canceling,
+    /// It was cancelled.
+    Canceled,
+    /// It was given up.
+    Failed,
+}
+
+impl JobStatus {
+    /// GitLab's word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unsaid => "",
+            Self::Running => "running",
+            Self::Canceling => "canceling",
+            Self::Canceled => "canceled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether the job is over for GitLab.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Canceled | Self::Failed)
+    }
+}
+
 /// What came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -43,15 +77,15 @@ pub enum Answer {
     Status {
         /// HTTP status.
         code: u16,
-        /// `Job-Status: canceling`.
-        canceling: bool,
-        /// `Job-Status: canceled` or `failed`.
-        over: bool,
+        /// `Job-Status`.
+        job: JobStatus,
         /// `X-GitLab-Trace-Update-Interval`.
         interval: Option<Duration>,
     },
-    /// No connection, or it broke.
-    Unreachable,
+    /// No connection.
+    Refused,
+    /// A connection that broke.
+    Broken,
 }
 
 /// What an answer means for the job.
@@ -185,23 +219,17 @@ impl LogUpdates {
     }
 
     fn answered_while_running(&mut self, request: Request, answer: Answer, now: Moment) -> Effect {
-        let Answer::Status {
-            code,
-            canceling,
-            over,
-            ..
-        } = answer
-        else {
+        let Answer::Status { code, job, .. } = answer else {
             self.phase = Phase::Watching {
                 next: now + self.interval,
             };
             return Effect::default();
         };
-        let gone = over || code == 403;
+        let gone = job.is_over() || code == 403;
         // Only a touch takes 404 for an abort; a patch that is not found does nothing (H15).
         let abort = gone || (request == Request::Touch && code == 404);
         let effect = Effect {
-            cancel: canceling,
+            cancel: job == JobStatus::Canceling,
             abort,
         };
         if abort {
@@ -234,11 +262,9 @@ impl LogUpdates {
         tries: u32,
     ) {
         let code = match answer {
-            Answer::Status {
-                code, over: false, ..
-            } => code,
-            Answer::Status { .. } => 403,
-            Answer::Unreachable => 0,
+            Answer::Status { job, .. } if job.is_over() => 403,
+            Answer::Status { code, .. } => code,
+            Answer::Refused | Answer::Broken => 0,
         };
         let again = Phase::Finishing {
             next: now + self.interval,
@@ -266,6 +292,8 @@ impl LogUpdates {
         let pause = FINAL_UPDATE_PAUSE * 2_u32.pow(tries - 1);
         let next = now + self.interval + pause.min(FINAL_UPDATE_PAUSE_MAX);
         self.phase = Phase::Finishing { next, tries };
+        // Each try begins with the interval that the runner has of its own.
+        self.interval = UPDATE_INTERVAL_DEFAULT;
     }
 }
 
@@ -277,11 +305,10 @@ mod tests {
         Moment::after_start(Duration::from_secs(seconds))
     }
 
-    fn accepted(canceling: bool) -> Answer {
+    fn accepted(job: JobStatus) -> Answer {
         Answer::Status {
             code: 202,
-            canceling,
-            over: false,
+            job,
             interval: Some(Duration::from_secs(1)),
         }
     }
@@ -293,7 +320,7 @@ mod tests {
         let request = updates.due(at(3), 10).expect("there is something to send");
         assert_eq!(request, Request::Patch { from: 0, to: 10 });
         assert_eq!(
-            updates.answered(request, accepted(true), at(3)),
+            updates.answered(request, accepted(JobStatus::Canceling), at(3)),
             Effect {
                 cancel: true,
                 abort: false
@@ -307,7 +334,7 @@ mod tests {
     fn a_silent_job_is_touched_after_thirty_seconds() {
         let mut updates = LogUpdates::new(Moment::START);
         let request = updates.due(at(3), 10).expect("there is something to send");
-        updates.answered(request, accepted(false), at(3));
+        updates.answered(request, accepted(JobStatus::Running), at(3));
         let touched = (3..60).find(|second| updates.due(at(*second), 10) == Some(Request::Touch));
         assert_eq!(touched, Some(34));
     }
@@ -316,8 +343,7 @@ mod tests {
     fn not_found_aborts_only_a_touch() {
         let not_found = Answer::Status {
             code: 404,
-            canceling: false,
-            over: false,
+            job: JobStatus::Unsaid,
             interval: None,
         };
         let mut updates = LogUpdates::new(Moment::START);
@@ -325,5 +351,19 @@ mod tests {
         assert_eq!(updates.answered(patch, not_found, at(3)), Effect::default());
         let effect = LogUpdates::new(Moment::START).answered(Request::Touch, not_found, at(3));
         assert!(effect.abort);
+    }
+    #[test]
+    fn each_try_of_the_final_update_begins_with_the_runners_own_interval() {
+        let mut updates = LogUpdates::new(Moment::START);
+        updates.finish(at(10));
+        let patch = updates.due(at(10), 10).expect("there is something to send");
+        updates.answered(patch, accepted(JobStatus::Running), at(10));
+        assert_eq!(updates.due(at(10), 10), Some(Request::Final));
+        updates.answered(Request::Final, Answer::Refused, at(10));
+        // One second as GitLab said with the patch, and the first pause.
+        assert_eq!(updates.next_wake(), Some(at(12)));
+        updates.answered(Request::Final, Answer::Refused, at(12));
+        // Three seconds and the second pause: GitLab has said nothing in this try.
+        assert_eq!(updates.next_wake(), Some(at(17)));
     }
 }

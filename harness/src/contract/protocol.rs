@@ -199,11 +199,12 @@ pub enum Action {
 }
 
 /// Severity of a runner-log entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum RunnerLogLevel {
     /// Shown only with `log_level = "debug"`.
     Debug,
     /// Shown by default.
+    #[default]
     Info,
     /// Prefix `WARNING: `.
     Warning,

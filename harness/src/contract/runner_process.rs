@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use std::time::Duration;
 
+use super::config::SHUTDOWN_TIMEOUT_DEFAULT;
 use super::moment::Moment;
 use super::protocol::{RunnerLogEntry, RunnerLogLevel};
 
@@ -65,13 +66,21 @@ const STARTUP_MESSAGES: [&str; 5] = [
 ];
 
 fn bare_entry(message: &str, fields: &[(&str, String)]) -> RunnerLogEntry {
+    leveled_entry(RunnerLogLevel::Info, message, fields)
+}
+
+fn leveled_entry(
+    level: RunnerLogLevel,
+    message: &str,
+    fields: &[(&str, String)],
+) -> RunnerLogEntry {
     let fields = fields
         .iter()
         .map(|(key, value)| ((*key).to_owned(), value.clone()))
         .collect();
     RunnerLogEntry {
         job_fields: Arc::default(),
-        level: RunnerLogLevel::Info,
+        level,
         message: message.into(),
         fields,
     }
@@ -101,9 +110,19 @@ enum State {
     Gone,
 }
 
+/// How the runner was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Command {
+    /// `run`: jobs until it is stopped.
+    Run,
+    /// `run-single`: one job, nothing else.
+    RunSingle,
+}
+
 /// The runner process.
 #[derive(Debug, Clone)]
 pub struct RunnerProcess {
+    command: Command,
     state: State,
     shutdown_timeout: Duration,
 }
@@ -112,13 +131,24 @@ impl RunnerProcess {
     /// A running process.
     pub fn new(shutdown_timeout: Duration) -> Self {
         Self {
+            command: Command::Run,
             state: State::Running,
             shutdown_timeout,
         }
     }
 
-    /// What it logs when it starts.
-    pub fn startup_entries(facts: &StartupFacts, workers: u32) -> Vec<RunnerLogEntry> {
+    /// A process for one job. It reads only its runner's section of the configuration, so what the top level says about
+    /// the shutdown is not known to it.
+    pub fn run_single() -> Self {
+        Self {
+            command: Command::RunSingle,
+            state: State::Running,
+            shutdown_timeout: SHUTDOWN_TIMEOUT_DEFAULT,
+        }
+    }
+
+    /// What it logs when it starts, before it has read its configuration and so before it knows at which level.
+    pub fn startup_entries(facts: &StartupFacts) -> Vec<RunnerLogEntry> {
         let platform = [
             ("arch", "amd64".to_owned()),
             ("os", "linux".to_owned()),
@@ -137,7 +167,7 @@ impl RunnerProcess {
             return vec![platform, created, bare_entry(&starting, &[])];
         }
         let starting = format!("Starting multi-runner from {}...", facts.config_file);
-        let mut entries = vec![
+        vec![
             platform,
             Log {
                 builds: 0,
@@ -147,10 +177,16 @@ impl RunnerProcess {
             bare_entry("Running in system-mode.", &[]),
             bare_entry("", &[]),
             created,
-        ];
+        ]
+    }
+
+    /// What it logs once it has read its configuration.
+    pub fn configured_entries(workers: u32) -> Vec<RunnerLogEntry> {
         let log = Log { builds: 0, workers };
-        entries.extend(STARTUP_MESSAGES.iter().map(|message| log.info(message)));
-        entries
+        STARTUP_MESSAGES
+            .iter()
+            .map(|message| log.info(message))
+            .collect()
     }
 
     /// Whether it still asks for jobs.
@@ -184,6 +220,9 @@ impl RunnerProcess {
         builds: usize,
         workers: u32,
     ) -> Vec<ProcessAction> {
+        if self.command == Command::RunSingle {
+            return self.signal_to_single(signal, now);
+        }
         let log = Log { builds, workers };
         match (self.state, signal) {
             (State::Gone, _) => Vec::new(),
@@ -210,18 +249,49 @@ impl RunnerProcess {
         }
     }
 
+    /// A process for one job knows no reload, and so dies of SIGHUP.
+    fn signal_to_single(&mut self, signal: RunnerSignal, now: Moment) -> Vec<ProcessAction> {
+        let warning = |message: &str| {
+            ProcessAction::Log(leveled_entry(RunnerLogLevel::Warning, message, &[]))
+        };
+        match (self.state, signal) {
+            (State::Gone, _) => Vec::new(),
+            (_, RunnerSignal::Hangup) => self.exit(-1),
+            (_, RunnerSignal::Kill) => self.exit(-9),
+            (State::Running | State::Graceful, RunnerSignal::Quit) => {
+                self.state = State::Graceful;
+                vec![warning("Requested quit, waiting for builds to finish")]
+            }
+            (State::Running | State::Graceful, _) => {
+                let deadline = now + self.shutdown_timeout;
+                self.state = State::Forceful { deadline };
+                vec![
+                    warning(&format!("Requested exit: {}", signal.word())),
+                    ProcessAction::InterruptJobs(signal.word()),
+                ]
+            }
+            (State::Forceful { .. }, _) => self.die(&format!("forced exit: {}", signal.word())),
+        }
+    }
+
     /// Lets time pass: the shutdown timeout.
     pub fn wake(&mut self, now: Moment, builds: usize, workers: u32) -> Vec<ProcessAction> {
         match self.state {
             State::Forceful { deadline } if deadline <= now => {
+                if self.command == Command::RunSingle {
+                    return self.die("shutdown timed out");
+                }
                 self.give_up("shutdown timed out", Log { builds, workers })
             }
             _ => Vec::new(),
         }
     }
 
-    /// All jobs are done and the process was told to stop: it ends in peace.
+    /// All jobs are done. A process that was told to stop, or that was for one job, ends in peace.
     pub fn jobs_done(&mut self, workers: u32) -> Vec<ProcessAction> {
+        if self.command == Command::RunSingle {
+            return self.exit(0);
+        }
         if !matches!(self.state, State::Graceful | State::Forceful { .. }) {
             return Vec::new();
         }
@@ -289,13 +359,19 @@ impl RunnerProcess {
                 "Forceful shutdown not finished properly",
                 std::slice::from_ref(&error),
             ),
-            ProcessAction::Log(RunnerLogEntry {
-                job_fields: Arc::default(),
-                level: RunnerLogLevel::Fatal,
-                message: "Service run failed".into(),
-                fields: vec![(error.0.to_owned(), error.1)],
-            }),
+            ProcessAction::Log(leveled_entry(
+                RunnerLogLevel::Fatal,
+                "Service run failed",
+                &[error],
+            )),
         ];
+        actions.extend(self.exit(1));
+        actions
+    }
+
+    fn die(&mut self, last_words: &str) -> Vec<ProcessAction> {
+        let entry = leveled_entry(RunnerLogLevel::Fatal, last_words, &[]);
+        let mut actions = vec![ProcessAction::Log(entry)];
         actions.extend(self.exit(1));
         actions
     }
@@ -396,6 +472,31 @@ mod tests {
         );
         assert!(!process.takes_jobs());
         assert_eq!(exits(&process.jobs_done(1)), Some(0));
+    }
+
+    #[test]
+    fn a_process_for_one_job_waits_for_it_by_its_own_timeout() {
+        let mut process = RunnerProcess::run_single();
+        let actions = process.signal(RunnerSignal::Term, Moment::START, 1, 1);
+        assert!(actions.contains(&ProcessAction::InterruptJobs("terminated")));
+        let deadline = process
+            .next_wake()
+            .expect("a forceful shutdown has a deadline");
+        assert_eq!(deadline, Moment::START + SHUTDOWN_TIMEOUT_DEFAULT);
+        assert_eq!(exits(&process.wake(deadline, 1, 1)), Some(1));
+    }
+
+    #[test]
+    fn a_process_for_one_job_ends_with_it() {
+        let mut process = RunnerProcess::run_single();
+        assert_eq!(exits(&process.jobs_done(1)), Some(0));
+    }
+
+    #[test]
+    fn a_process_for_one_job_dies_of_a_hangup() {
+        let mut process = RunnerProcess::run_single();
+        let actions = process.signal(RunnerSignal::Hangup, Moment::START, 1, 1);
+        assert_eq!(exits(&actions), Some(-1));
     }
 
     #[test]

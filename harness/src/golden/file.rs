@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::contract::config::{GlobalConfig, RunnerConfig};
+use crate::contract::protocol::RunnerLogLevel;
 use crate::contract::runner_process::{RunnerSignal, StartupFacts};
 use crate::engine::simulation::behaviour::{Behaviour, as_id, parse_behaviours, parse_program};
 use crate::engine::simulation::coordinator::Mode;
@@ -116,7 +117,7 @@ impl GoldenFile {
             },
             check_interval: Duration::from_secs(u64::from(global.check_interval)),
             shutdown_timeout: global.shutdown_timeout(),
-            log_debug: global.log_level == "debug",
+            log_level: log_level(&global.log_level),
             programs: recorded_programs(),
             script_results: script_results(&document),
             startup: Some(StartupFacts {
@@ -144,6 +145,16 @@ impl GoldenFile {
             world,
             document,
         })
+    }
+}
+
+fn log_level(name: &str) -> RunnerLogLevel {
+    match name {
+        "debug" | "trace" => RunnerLogLevel::Debug,
+        "warn" | "warning" => RunnerLogLevel::Warning,
+        "error" => RunnerLogLevel::Error,
+        "fatal" | "panic" => RunnerLogLevel::Fatal,
+        _ => RunnerLogLevel::Info,
     }
 }
 

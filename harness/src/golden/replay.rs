@@ -166,6 +166,7 @@ pub fn to_document(file: &GoldenFile, record: &Record) -> Value {
     let runner_log: Vec<Value> = record
         .runner_log
         .iter()
+        .flat_map(|entry| entry.split('\n'))
         .map(|line| Value::from(super::normalise::runner_log_line(line, &names)))
         .collect();
     json!({

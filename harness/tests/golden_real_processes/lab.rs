@@ -291,7 +291,7 @@ impl LabJob {
 
     fn answer(&mut self, request: Request) -> Answer {
         let Some(id) = self.job.as_ref().map(Job::id) else {
-            return Answer::Unreachable;
+            return Answer::Refused;
         };
         let stored = self.stored_bytes;
         let answer = self.lab().coordinator.answer(id, request, stored);

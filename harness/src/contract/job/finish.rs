@@ -5,7 +5,7 @@ use super::super::job_log::ansi;
 use super::super::outcome::{FailureReason, Outcome};
 use super::super::protocol::{Action, RunnerLogLevel};
 use super::logging;
-use super::{Job, Supervisor};
+use super::{Job, JobFailure, Supervisor};
 
 impl Job {
     pub(super) fn finish(&mut self, result: Result<(), JobError>) {
@@ -48,9 +48,12 @@ impl Job {
             fields.push(("exit_code", exit_code.to_string()));
             RunnerLogLevel::Warning
         } else {
-            self.runner_error = Some(error.message.clone());
             RunnerLogLevel::Error
         };
+        self.failure = Some(JobFailure {
+            message: error.message.clone(),
+            is_build_error,
+        });
         self.log_entry(level, &message, &fields);
         self.last_line(ansi::BOLD_RED, &format!("ERROR: {message}"));
 

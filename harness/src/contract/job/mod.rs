@@ -121,11 +121,19 @@ pub struct Job {
     log: LimitedLog,
     log_closed: bool,
     writer: LogWriter,
-    /// Text of the error a job ended with that is a matter of the runner, not of the build.
-    runner_error: Option<String>,
+    failure: Option<JobFailure>,
     started: Moment,
     now: Moment,
     actions: Vec<Action>,
+}
+
+/// What a failed job ended with, for what the runner's process says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobFailure {
+    /// The error.
+    pub message: String,
+    /// It is the build's matter, not the runner's.
+    pub is_build_error: bool,
 }
 
 impl Job {
@@ -159,7 +167,7 @@ impl Job {
             calls: BTreeMap::new(),
             next_call: 0,
             call_counts: BTreeMap::new(),
-            runner_error: None,
+            failure: None,
             started: Moment::START,
             now: Moment::START,
             actions: Vec::new(),
@@ -191,9 +199,9 @@ impl Job {
         facts::clean_repository_url(&self.build)
     }
 
-    /// The error a finished job ended with, if it was the runner's matter and not the build's.
-    pub fn runner_error(&self) -> Option<&str> {
-        self.runner_error.as_deref()
+    /// The error that a finished job ended with.
+    pub fn failure(&self) -> Option<&JobFailure> {
+        self.failure.as_ref()
     }
 
     /// Whether the final state was reached. Calls that were given up may go on.

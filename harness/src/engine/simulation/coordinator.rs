@@ -1,10 +1,14 @@
 //! A scripted GitLab: how it answers log patches and job updates.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::contract::log_updates::{Answer, Request};
+use crate::contract::log_updates::{Answer, JobStatus, Request};
+
+/// How often the runner's HTTP client tries a request.
+const REQUEST_TRIES: usize = 5;
 
 /// How GitLab answers from some moment on.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +44,7 @@ impl Mode {
 pub struct Coordinator {
     modes: Vec<Mode>,
     refusing: bool,
-    final_codes: std::collections::VecDeque<u16>,
+    final_codes: VecDeque<u16>,
     interval: Duration,
 }
 
@@ -68,7 +72,7 @@ impl Coordinator {
     /// The answer to a request about a job of whose log `stored_bytes` are here already.
     pub fn answer(&mut self, job: i64, request: Request, stored_bytes: u64) -> Answer {
         if self.refusing {
-            return Answer::Unreachable;
+            return Answer::Refused;
         }
         let method = if matches!(request, Request::Patch { .. }) {
             "PATCH"
@@ -85,13 +89,12 @@ impl Coordinator {
             })
             .map_or("running", |mode| mode.name.as_str());
         if mode == "reset" {
-            return Answer::Unreachable;
+            return Answer::Broken;
         }
         if let Ok(code) = mode.parse() {
             return Answer::Status {
                 code,
-                canceling: false,
-                over: false,
+                job: JobStatus::Unsaid,
                 interval: None,
             };
         }
@@ -99,13 +102,45 @@ impl Coordinator {
             Request::Patch { from, .. } if from != stored_bytes => 416,
             Request::Patch { .. } => 202,
             Request::Touch => 200,
-            Request::Final => self.final_codes.pop_front().unwrap_or(200),
+            Request::Final => final_code(&mut self.final_codes),
+        };
+        let job = match mode {
+            "canceling" => JobStatus::Canceling,
+            "canceled" => JobStatus::Canceled,
+            "failed" => JobStatus::Failed,
+            _ => JobStatus::Running,
         };
         Answer::Status {
             code,
-            canceling: mode == "canceling",
-            over: matches!(mode, "canceled" | "failed"),
+            job,
             interval: Some(self.interval),
         }
+    }
+}
+
+/// The runner's HTTP client repeats a request by itself if the answer says that the server is in trouble; the rest of the
+/// runner sees the last answer only. Its pauses, a second in all, are left out here.
+fn final_code(codes: &mut VecDeque<u16>) -> u16 {
+    let mut code = 200;
+    for _ in 0..REQUEST_TRIES {
+        code = codes.pop_front().unwrap_or(200);
+        if !matches!(code, 408 | 429 | 500 | 502 | 503 | 504 | 512..) {
+            break;
+        }
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_in_trouble_is_asked_five_times() {
+        assert_eq!(final_code(&mut [500, 503].into()), 200);
+        assert_eq!(final_code(&mut [500, 401, 200].into()), 401);
+        let mut troubles = VecDeque::from([500; 9]);
+        assert_eq!(final_code(&mut troubles), 500);
+        assert_eq!(troubles.len(), 4);
     }
 }

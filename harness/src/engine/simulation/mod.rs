@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::contract::job::Job;
+use crate::contract::protocol::RunnerLogLevel;
 use crate::contract::runner_process::{RunnerSignal, StartupFacts};
 
 use behaviour::Behaviour;
@@ -53,8 +54,8 @@ pub struct Scenario {
     pub check_interval: Duration,
     /// How long a forced shutdown may take.
     pub shutdown_timeout: Duration,
-    /// Whether debug entries are recorded.
-    pub log_debug: bool,
+    /// The least severe entries that are recorded.
+    pub log_level: RunnerLogLevel,
     /// What a program's name leads to; names that are absent do not exist.
     pub programs: BTreeMap<String, ProgramFile>,
     /// Exit codes of real scripts by (stage, number of the call): a script's result is given, not computed.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::{RunnerLogEntry, RunnerLogLevel};
 use crate::contract::runner_log;
-use crate::contract::runner_process::{ProcessAction, RunnerProcess, RunnerSignal};
+use crate::contract::runner_process::{ProcessAction, RunnerProcess, RunnerSignal, StartupFacts};
 
 use super::coordinator::Coordinator;
 use super::files::Files;
@@ -75,6 +75,12 @@ impl<'a> World<'a> {
             scenario.final_codes.clone(),
             scenario.update_interval,
         );
+        let is_single = |facts: &StartupFacts| facts.single_job;
+        let runner = if scenario.startup.as_ref().is_some_and(is_single) {
+            RunnerProcess::run_single()
+        } else {
+            RunnerProcess::new(scenario.shutdown_timeout)
+        };
         let mut record = Record::default();
         for index in 0..source.count() {
             let id = source.id(index);
@@ -93,7 +99,7 @@ impl<'a> World<'a> {
             reloads: 0,
             processes: Vec::new(),
             files: Files::default(),
-            runner: RunnerProcess::new(scenario.shutdown_timeout),
+            runner,
             interrupt: None,
             coordinator,
             fired: vec![false; scenario.events.len()],
@@ -108,9 +114,14 @@ impl<'a> World<'a> {
 
     pub(super) fn run(mut self) -> Record {
         if let Some(facts) = self.scenario.startup.clone() {
-            let workers = self.scenario.concurrent.max(1);
-            for entry in RunnerProcess::startup_entries(&facts, workers) {
-                self.log(&entry);
+            for entry in RunnerProcess::startup_entries(&facts) {
+                self.record_entry(&entry);
+            }
+            if !facts.single_job {
+                let workers = self.scenario.concurrent.max(1);
+                for entry in RunnerProcess::configured_entries(workers) {
+                    self.log(&entry);
+                }
             }
         }
         for index in 0..self.scenario.events.len() {
@@ -268,9 +279,19 @@ impl<'a> World<'a> {
     }
 
     fn log(&mut self, entry: &RunnerLogEntry) {
-        if entry.level > RunnerLogLevel::Debug || self.scenario.log_debug {
-            self.record.runner_log.push(runner_log::text_line(entry));
+        // A process for one job does not read the level from its configuration.
+        let level = if self.is_single() {
+            RunnerLogLevel::default()
+        } else {
+            self.scenario.log_level
+        };
+        if entry.level >= level {
+            self.record_entry(entry);
         }
+    }
+
+    fn record_entry(&mut self, entry: &RunnerLogEntry) {
+        self.record.runner_log.push(runner_log::text_line(entry));
     }
 
     /// A stopping runner ends when its last job is done; an idle one is stopped by the recording.
@@ -279,7 +300,8 @@ impl<'a> World<'a> {
         if builds > 0 || self.runner.is_gone() {
             return;
         }
-        if self.runner.is_stopping() {
+        let is_last = self.is_single() && self.outstanding == 0;
+        if self.runner.is_stopping() || is_last {
             let actions = self.runner.jobs_done(workers);
             self.process_actions(actions);
         } else if self.outstanding == 0 && !self.stop_scheduled {

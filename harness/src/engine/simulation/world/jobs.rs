@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::contract::job::Job;
-use crate::contract::log_updates::{Answer, LogUpdates, Request};
+use crate::contract::log_updates::{Answer, JobStatus, LogUpdates, Request};
 use crate::contract::moment::Moment;
 use crate::contract::outcome::{FailureReason, Outcome};
 use crate::contract::protocol::{Action, Emulation, Event};
@@ -40,17 +40,6 @@ impl World<'_> {
         self.outstanding -= 1;
         let id = self.source.id(index);
         let first = self.coordinator.answer(id, Request::Touch, 0);
-        if let Answer::Status {
-            code,
-            canceling,
-            over,
-            ..
-        } = first
-            && (over || code == 403 || canceling)
-        {
-            self.lost_before_start(index, canceling && !over);
-            return;
-        }
         let concurrent_id = self.free_concurrent_id();
         let emulation = self.source.make(index, concurrent_id, self.reloads);
         self.jobs[index] = Some(RunningJob {
@@ -63,6 +52,13 @@ impl World<'_> {
             log: Vec::new(),
         });
         self.log_hand_out(index, first);
+        if let Answer::Status { code, job, .. } = first
+            && (job.is_over() || code == 403 || job == JobStatus::Canceling)
+        {
+            self.lost_before_start(index, job == JobStatus::Canceling);
+            return;
+        }
+        self.log_processing(index, "Added job to processing list");
         self.tell(index, Event::Begin);
         if let Some(word) = self.interrupt {
             self.interrupt_job(index, word);
@@ -72,12 +68,16 @@ impl World<'_> {
     /// Cancelled or aborted before the first call (contract A9).
     fn lost_before_start(&mut self, index: usize, canceled: bool) {
         if canceled {
+            let id = self.record.jobs[index].id;
+            let last = self.coordinator.answer(id, Request::Final, 0);
+            self.log_update(index, Request::Final, last);
             self.record.jobs[index].outcome = Some(Outcome::Failed {
                 reason: FailureReason::JobCanceled,
                 internal_reason: FailureReason::JobCanceled,
                 exit_code: 0,
             });
         }
+        self.jobs[index] = None;
         self.ask_for_next_job();
         self.let_runner_end();
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::contract::log_updates::{Answer, Request};
 use crate::contract::protocol::{Event, RunnerLogEntry, RunnerLogLevel};
-use crate::contract::update_log::{UpdateFacts, entries};
+use crate::contract::update_log::{UpdateFacts, entries, first_entries};
 
 use super::World;
 
@@ -77,12 +77,18 @@ impl World<'_> {
         self.let_runner_end();
     }
 
-    fn log_update(&mut self, index: usize, request: Request, answer: Answer) {
-        let Some(job) = self.jobs[index].as_ref() else {
-            return;
-        };
+    pub(super) fn log_update(&mut self, index: usize, request: Request, answer: Answer) {
+        let facts = self.update_facts(index);
+        let entries = facts.map(|facts| entries(request, answer, &facts));
+        for entry in entries.unwrap_or_default() {
+            self.log(&entry);
+        }
+    }
+
+    fn update_facts(&self, index: usize) -> Option<UpdateFacts<'_>> {
+        let job = self.jobs[index].as_ref()?;
         let build = job.emulation.build();
-        let facts = UpdateFacts {
+        Some(UpdateFacts {
             job: self.record.jobs[index].id,
             runner: build.short_token(),
             runner_name: build.runner().name.clone(),
@@ -90,10 +96,8 @@ impl World<'_> {
             log: &job.log,
             stored_bytes: self.record.jobs[index].log.len() as u64,
             correlation_id: CORRELATION_ID.into(),
-        };
-        for entry in entries(request, answer, &facts) {
-            self.log(&entry);
-        }
+            url: &build.runner().url,
+        })
     }
 
     pub(super) fn log_hand_out(&mut self, index: usize, first: Answer) {
@@ -108,62 +112,74 @@ impl World<'_> {
             ("runner", build.short_token()),
             ("runner_name", build.runner().name.clone()),
         ];
-        let fields = fields
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect();
-        self.log(&RunnerLogEntry {
-            job_fields: Arc::default(),
-            level: RunnerLogLevel::Info,
-            message: "Checking for jobs... received".into(),
-            fields,
-        });
-        self.log_update(index, Request::Touch, first);
-        self.log_processing(index, "Added job to processing list");
+        let fields = if build.runner().name.is_empty() {
+            &fields[..4]
+        } else {
+            &fields[..]
+        };
+        let message = "Checking for jobs... received";
+        self.log_bare(RunnerLogLevel::Info, message, fields);
+        let facts = self.update_facts(index);
+        let entries = facts.map(|facts| first_entries(first, &facts));
+        for entry in entries.unwrap_or_default() {
+            self.log(&entry);
+        }
     }
 
     fn log_end(&mut self, index: usize) {
         if self.is_single() {
-            let message = "This runner has processed its build limit, so now exiting".into();
-            self.log(&RunnerLogEntry {
-                job_fields: Arc::default(),
-                level: RunnerLogLevel::Info,
-                message,
-                fields: Vec::new(),
-            });
+            self.log_end_of_single(index);
             return;
         }
         self.log_processing(index, "Removed job from processing list");
         let Some(job) = self.jobs[index].as_ref() else {
             return;
         };
-        let Some(error) = job.emulation.runner_error() else {
+        let Some(failure) = job.emulation.failure() else {
             return;
         };
+        if failure.is_build_error {
+            return;
+        }
         let build = job.emulation.build();
         let (builds, workers) = self.load();
         let fields = [
             ("builds", builds.to_string()),
-            ("error", error.to_owned()),
+            ("error", failure.message.clone()),
             ("executor", build.runner().executor.clone()),
             ("max_builds", workers.to_string()),
             ("runner", build.short_token()),
             ("runner_name", build.runner().name.clone()),
         ];
+        self.log_bare(RunnerLogLevel::Warning, "Failed to process runner", &fields);
+    }
+
+    /// A process for one job tells any failure of it.
+    fn log_end_of_single(&mut self, index: usize) {
+        let job = self.jobs[index].as_ref();
+        if let Some(failure) = job.and_then(|job| job.emulation.failure()) {
+            let error = [("error", failure.message.clone())];
+            self.log_bare(RunnerLogLevel::Error, "Failed to process build", &error);
+        }
+        let message = "This runner has processed its build limit, so now exiting";
+        self.log_bare(RunnerLogLevel::Info, message, &[]);
+    }
+
+    /// Logs an entry of the process itself, not of a job.
+    fn log_bare(&mut self, level: RunnerLogLevel, message: &str, fields: &[(&str, String)]) {
         let fields = fields
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()))
             .collect();
-        let message = "Failed to process runner".into();
         self.log(&RunnerLogEntry {
             job_fields: Arc::default(),
-            level: RunnerLogLevel::Warning,
-            message,
+            level,
+            message: message.into(),
             fields,
         });
     }
 
-    fn log_processing(&mut self, index: usize, message: &str) {
+    pub(super) fn log_processing(&mut self, index: usize, message: &str) {
         if self.is_single() {
             return;
         }
