@@ -30,8 +30,7 @@ pub struct UpdateFacts<'a> {
 pub fn entries(request: Request, answer: Answer, facts: &UpdateFacts<'_>) -> Vec<RunnerLogEntry> {
     match request {
         Request::Patch { from, to } => patch_entries(from, to, answer, facts),
-        Request::Touch => update_entries(answer, facts, facts.log.is_empty()),
-        Request::Final => update_entries(answer, facts, false),
+        Request::Touch | Request::Final => update_entries(answer, facts, false),
     }
 }
 
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_log_has_a_checksum_once_the_job_has_ended() {
+    fn an_empty_log_has_a_checksum_once_the_job_is_taken() {
         let answer = Answer::Status {
             code: 200,
             job: JobStatus::Running,

@@ -60,6 +60,9 @@ pub(super) fn processing_fields(build: &Build) -> Vec<(String, String)> {
     let info = &build.payload().job_info;
     let mut fields = compose_log_fields(build);
     fields.retain(|(key, _)| key != HOSTNAME_FIELD);
+    if build.runner().name.is_empty() {
+        fields.push(field("runner_name", ""));
+    }
     fields.extend([
         field("runner_uuid", &build.payload().runner_info.uuid),
         field("repo_url", &clean_repository_url(build)),
