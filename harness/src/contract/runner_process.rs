@@ -57,9 +57,10 @@ pub struct StartupFacts {
     pub single_job: bool,
 }
 
-const STARTUP_MESSAGES: [&str; 5] = [
-    "Usage logger disabled",
-    "Configuration loaded",
+/// What it says each time it has read its configuration.
+const CONFIGURATION_MESSAGES: [&str; 2] = ["Usage logger disabled", "Configuration loaded"];
+
+const STARTUP_MESSAGES: [&str; 3] = [
     "listen_address not defined, metrics & debug endpoints disabled",
     "[session_server].listen_address not defined, session endpoints disabled",
     "Initializing executor providers",
@@ -183,8 +184,9 @@ impl RunnerProcess {
     /// What it logs once it has read its configuration.
     pub fn configured_entries(workers: u32) -> Vec<RunnerLogEntry> {
         let log = Log { builds: 0, workers };
-        STARTUP_MESSAGES
+        CONFIGURATION_MESSAGES
             .iter()
+            .chain(&STARTUP_MESSAGES)
             .map(|message| log.info(message))
             .collect()
     }
@@ -226,7 +228,7 @@ impl RunnerProcess {
         let log = Log { builds, workers };
         match (self.state, signal) {
             (State::Gone, _) => Vec::new(),
-            (_, RunnerSignal::Hangup) => vec![ProcessAction::ReloadConfig],
+            (_, RunnerSignal::Hangup) => log.reload(),
             (_, RunnerSignal::Kill) => self.exit(-9),
             (State::Running, RunnerSignal::Quit) => {
                 self.state = State::Graceful;
@@ -421,6 +423,16 @@ impl Log {
         bare_entry(message, &fields)
     }
 
+    fn reload(self) -> Vec<ProcessAction> {
+        let entries = CONFIGURATION_MESSAGES
+            .iter()
+            .map(|message| self.info(message));
+        [ProcessAction::ReloadConfig]
+            .into_iter()
+            .chain(entries.map(ProcessAction::Log))
+            .collect()
+    }
+
     fn received(self, place: &str, signal: RunnerSignal) -> ProcessAction {
         let field = ("stop-signal", signal.word().to_owned());
         self.entry(
@@ -472,6 +484,18 @@ mod tests {
         );
         assert!(!process.takes_jobs());
         assert_eq!(exits(&process.jobs_done(1)), Some(0));
+    }
+
+    #[test]
+    fn a_reload_is_told() {
+        let mut process = RunnerProcess::new(Duration::from_secs(30));
+        let actions = process.signal(RunnerSignal::Hangup, Moment::START, 1, 2);
+        assert_eq!(actions[0], ProcessAction::ReloadConfig);
+        let ProcessAction::Log(entry) = &actions[2] else {
+            panic!("the configuration is loaded: {actions:?}");
+        };
+        assert_eq!(entry.message, "Configuration loaded");
+        assert!(entry.fields.contains(&("builds".into(), "1".into())));
     }
 
     #[test]
