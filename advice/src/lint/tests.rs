@@ -362,6 +362,51 @@ fn text_for_others_is_no_script() {
 }
 
 #[test]
+fn hints_know_commands_from_texts() {
+    for (name, line, expected) in [
+        ("run.sh", "echo 'usage: exit 1 if it fails'", None),
+        ("prepare.sh", "cat <<END\nexit 1\nEND", None),
+        (
+            "prepare.sh",
+            "cat <<END\ncd $CI_PROJECT_DIR\nEND",
+            Some("unprefixed-variable"),
+        ),
+        (
+            "prepare.sh",
+            "trap 'exit 1' TERM",
+            Some("literal-exit-code"),
+        ),
+        (
+            "prepare.sh",
+            "if ! boot; then exit 1; fi",
+            Some("literal-exit-code"),
+        ),
+        ("prepare.sh", "boot || exit 1\r", Some("literal-exit-code")),
+        (
+            "run.sh",
+            "bash \"$1\" | tee log; exit ${PIPESTATUS[0]}",
+            Some("status-passed-on"),
+        ),
+        (
+            "prepare.sh",
+            "curl -H \"PRIVATE-TOKEN: $CUSTOM_ENV_TOKEN\" \"$url\"",
+            Some("secret-in-arguments"),
+        ),
+        (
+            "prepare.sh",
+            "bash <<<\"$text\"; exit 1",
+            Some("literal-exit-code"),
+        ),
+    ] {
+        let problems = lint_script(name, &format!("#!/bin/bash\n{line}\n"));
+        let found: Vec<&str> = problems.iter().map(|problem| problem.rule).collect();
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{line}");
+    }
+    let problems = lint_script("cleanup.sh", "#!/bin/bash -e\nbox delete\n");
+    assert_eq!(problems[0].rule, "errexit-in-cleanup");
+}
+
+#[test]
 fn problems_become_a_report() {
     let text = GOOD.replace("/opt/driver/run", "driver/run");
     let problems = look(&text, false);

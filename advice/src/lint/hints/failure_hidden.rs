@@ -13,7 +13,9 @@ pub(super) fn look(name: &str, lines: &[Line<'_>]) -> Vec<LintProblem> {
         .iter()
         .filter(|line| !cleanup && harmless(line))
         .flat_map(|line| {
-            line.find(r#"(?:"?\$\{?(?:1|script|SCRIPT|script_path)\}?"?)[^#|]*(\|\| *(?:true|:))"#)
+            line.find_command(
+                r#"(?:"?\$\{?(?:1|script|SCRIPT|script_path)\}?"?)[^#|]*(\|\| *(?:true|:))"#,
+            )
         });
     found
         .map(|span| {

@@ -41,38 +41,61 @@ pub(super) const IDS: &[&str] = &[
 pub(super) struct Line<'text> {
     start: usize,
     text: &'text str,
+    /// It is part of a text for others, into which variables are put.
+    is_text: bool,
 }
 
 impl Line<'_> {
-    /// Where the first group of a pattern is.
+    /// Where the group of a pattern for commands is; a text for others has none.
+    fn find_command(&self, pattern: &str) -> Vec<Range<usize>> {
+        if self.is_text {
+            return Vec::new();
+        }
+        self.find(pattern)
+    }
+
+    /// Where the group of a pattern is; of several groups that one which takes part.
     fn find(&self, pattern: &str) -> Vec<Range<usize>> {
         let pattern = Regex::new(pattern).expect("a constant pattern, which a test uses");
         let found = pattern
             .captures_iter(self.text)
-            .filter_map(|found| found.get(1));
+            .filter_map(|found| found.iter().skip(1).flatten().next());
         found
             .map(|group| self.start + group.start()..self.start + group.end())
             .collect()
     }
 }
 
-/// The lines of a script without comments and without texts of `<<` that nothing is put into.
+/// The first line and the lines of a script without comments and without texts of `<<` that nothing is put into.
 pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
-    let quoted = Regex::new(r#"<<-?\s*['"\\]([A-Za-z_]+)"#).expect("a constant pattern");
+    let begins =
+        Regex::new(r#"(?:^|[^<])<<-?\s*(['"\\]?)([A-Za-z_]+)"#).expect("a constant pattern");
     let mut lines = Vec::new();
     let mut start = 0;
-    let mut until: Option<String> = None;
+    let mut until: Option<(String, bool)> = None;
     for line in text.split_inclusive('\n') {
-        let content = line.trim_end_matches('\n');
+        let content = line.trim_end_matches(['\n', '\r']);
         match &until {
-            Some(end) if content.trim() == end => until = None,
-            Some(_) => {}
-            None => {
-                until = quoted.captures(content).map(|found| found[1].to_owned());
-                if !content.trim_start().starts_with('#') {
+            Some((end, _)) if content.trim() == end => until = None,
+            Some((_, is_quoted)) => {
+                if !is_quoted {
                     lines.push(Line {
                         start,
                         text: content,
+                        is_text: true,
+                    });
+                }
+            }
+            None => {
+                until = begins
+                    .captures(content)
+                    .map(|found| (found[2].to_owned(), !found[1].is_empty()));
+                let is_comment = content.trim_start().starts_with('#');
+                if !is_comment || (start == 0 && content.starts_with("#!")) {
+                    lines.push(Line {
+                        start,
+                        text: content,
+                        is_text: false,
                     });
                 }
             }

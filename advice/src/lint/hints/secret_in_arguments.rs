@@ -7,7 +7,7 @@ pub(super) const ID: &str = "secret-in-arguments";
 
 pub(super) fn look(_: &str, lines: &[Line<'_>]) -> Vec<LintProblem> {
     let found = lines.iter().flat_map(|line| {
-        line.find(r#"(--?(?:password|passwd|token|secret|p|creds)[= ]"?\$\{?[A-Za-z_0-9]*(?:PASSWORD|TOKEN|SECRET|CREDENTIAL|password|token|secret)[A-Za-z_0-9]*\}?"?)"#)
+        line.find(r#"((?:--?(?:password|passwd|token|secret|p|creds)[= ]"?|(?:-H|--header)[= ]["'][^"'$]*)\$\{?[A-Za-z_0-9]*(?:PASSWORD|TOKEN|SECRET|CREDENTIAL|password|token|secret)[A-Za-z_0-9]*\}?"?)"#)
     });
     found
         .map(|span| {
