@@ -38,7 +38,7 @@ END_WORK = """
 cd "$1" || exit
 if [ "$2" = stop ]; then : >stop; else rm -f stop; fi
 for file in *.group; do
-    [ ! -s "$file" ] || kill -KILL -- "-$(cat "$file")" 2>/dev/null
+    [ ! -s "$file" ] || kill -s KILL -- "-$(cat "$file")" 2>/dev/null
     rm -f "$file"
 done
 """
