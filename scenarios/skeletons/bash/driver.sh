@@ -11,6 +11,8 @@ set -Eeuo pipefail
 # The same in all calls of a job, and in no other job. Ids only: names of branches and projects are chosen by others.
 name=runner-${CUSTOM_ENV_CI_RUNNER_ID:-0}-project-${CUSTOM_ENV_CI_PROJECT_ID:-0}-job-${CUSTOM_ENV_CI_JOB_ID:-}
 
+readonly PATIENCE_S=5 # with a box whose script is to be ended
+
 # Trouble that the job's author cannot help. The runner tries prepare again, and GitLab's `retry: when` knows it apart.
 # The values of both codes are the runner's to choose, so they are never written as numbers.
 system_failure() {
@@ -83,12 +85,17 @@ call_prepare() {
     echo "$name is ready"
 }
 
-# On a signal: the script would go on in the box, so it is ended there.
+# On a signal: the script would go on in the box, so it is ended there. In a process that can be ended itself: a backend that
+# does not answer must not keep a job that is over.
 stop_work() {
     trap '' TERM
     set +e
-    end_work stop
+    timeout --signal=KILL "$PATIENCE_S" "$0" stop
     system_failure "terminated"
+}
+
+call_stop() {
+    end_work stop
 }
 
 call_run() {
@@ -116,6 +123,6 @@ call_cleanup() {
 }
 
 case ${1-} in
-config | prepare | run | cleanup) "call_$1" "${@:2}" ;;
+config | prepare | run | stop | cleanup) "call_$1" "${@:2}" ;;
 *) system_failure "call me with config, prepare, run SCRIPT STAGE, or cleanup" ;;
 esac

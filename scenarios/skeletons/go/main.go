@@ -47,6 +47,9 @@ for file in *.group; do
 done
 `
 
+// How long a box may take to end its script: a backend that does not answer must not keep a job that is over.
+const patience = 5 * time.Second
+
 // The script itself has failed, with this code, which GitLab compares with `allow_failure: exit_codes`. Every other error is
 // trouble that the job's author cannot help: the runner tries prepare again, and `retry: when` knows it apart.
 type buildFailure int
@@ -150,7 +153,9 @@ func run(ctx context.Context, box jobBox, script, stage string) error {
 	err = start(ctx, words, text, os.Stdout)
 	if ctx.Err() != nil {
 		// The script would go on in the box, so it is ended there.
-		_ = endWork(context.Background(), box, "stop")
+		last, done := context.WithTimeout(context.Background(), patience)
+		defer done()
+		_ = endWork(last, box, "stop")
 		return errors.New("terminated")
 	}
 	var ended *exec.ExitError

@@ -44,6 +44,10 @@ done
 """
 
 
+# How long a box may take to end its script: a backend that does not answer must not keep a job that is over.
+PATIENCE_S = 5
+
+
 class SystemFailure(Exception):
     """Trouble that the job's author cannot help. The runner tries prepare again, and `retry: when` knows it apart."""
 
@@ -68,10 +72,10 @@ def name_of_box():
     return "runner-{}-project-{}-job-{}".format(*map(variable, ("CI_RUNNER_ID", "CI_PROJECT_ID", "CI_JOB_ID")))
 
 
-def end_work(box, how):
+def end_work(box, how, patience=None):
     """Ends what runs in the box; `how` is "stop" or "go-on". Without the box there is nothing to end, or no way to it."""
     command = box.command(["bash", "-c", END_WORK, "-", box.notes, how])
-    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=patience)
 
 
 def config(box):
@@ -102,7 +106,7 @@ def run(box, script, stage):
             code = subprocess.run(command, stdin=text).returncode
     except Terminated:
         # The script would go on in the box, so it is ended there.
-        end_work(box, "stop")
+        end_work(box, "stop", PATIENCE_S)
         raise
     if code == 0:
         return

@@ -41,6 +41,9 @@ for file in *.group; do
 done
 "#;
 
+/// How long a box may take to end its script.
+const PATIENCE_S: &str = "5";
+
 /// Why a call fails.
 pub enum Failure {
     /// The script itself has failed, with this code, which GitLab compares with `allow_failure: exit_codes`.
@@ -149,7 +152,7 @@ fn run(job_box: &JobBox, script: &str, stage: &str) -> Result<(), Failure> {
     let words = ["setsid", "--wait", "bash", "-c", IN_BOX, "-", notes, stage];
     let ended = client::run(job_box.command(&words).stdin(text)).inspect_err(|_| {
         // On a signal: the script would go on in the box, so it is ended there.
-        let _ = end_work(job_box, "stop").status();
+        let _ = bounded(&end_work(job_box, "stop")).status();
     })?;
     if ended.succeeded() {
         return Ok(());
@@ -178,6 +181,15 @@ pub fn end_work(job_box: &JobBox, how: &str) -> Command {
     let mut command = job_box.command(&["bash", "-c", END_WORK, "-", &job_box.notes, how]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command
+}
+
+/// The same command with an end: a backend that does not answer must not keep a job that is over.
+fn bounded(command: &Command) -> Command {
+    let mut timeout = Command::new("timeout");
+    timeout.args(["--signal=KILL", PATIENCE_S]);
+    timeout.arg(command.get_program()).args(command.get_args());
+    timeout.stdin(Stdio::null()).stdout(Stdio::null());
+    timeout
 }
 
 /// Where the runner looks for the code of a script that has failed; older runners do not.
