@@ -164,8 +164,9 @@ fn armed(tag: &str, fault: BackendFault) -> Option<Fault> {
         trigger: Trigger {
             tag: Some(tag.to_owned()),
             call: u64::try_from(fault.call).ok(),
-            nth: fault.nth,
-            times: fault.nth.map(|_| 1),
+            nth: (!fault.lasts).then_some(fault.nth),
+            from: fault.lasts.then_some(fault.nth),
+            times: (!fault.lasts).then_some(1),
             ..Trigger::default()
         },
     })

@@ -30,10 +30,14 @@ const KINDS: [(&str, FaultKind); 10] = [
     ("kill-after", kill(KillSignal::Kill, Moment::After)),
 ];
 
-/// What is tried with each call that asks the backend for something: it lasts until the call is over.
-const LASTING: [(&str, FaultKind); 9] = [
-    ("slow", FaultKind::Slow { ms: 200 }),
+/// What is tried from each request on, until its call is over: what a driver asks for in its own trouble fails as well.
+const FROM_HERE: [(&str, FaultKind); 2] = [
     (HANG, FaultKind::Hang),
+    ("outage", FaultKind::ConnectionRefused),
+];
+/// What is tried with each call that asks the backend for something, from its first request on until it is over.
+const LASTING: [(&str, FaultKind); 8] = [
+    ("slow", FaultKind::Slow { ms: 200 }),
     ("connection-refused", FaultKind::ConnectionRefused),
     (
         "too-many-requests",
@@ -58,7 +62,7 @@ const fn kill(signal: KillSignal, when: Moment) -> FaultKind {
 
 /// The fault of this name.
 pub fn fault_kind(name: &str) -> Option<FaultKind> {
-    let mut kinds = KINDS.iter().chain(&LASTING);
+    let mut kinds = KINDS.iter().chain(&FROM_HERE).chain(&LASTING);
     let known = kinds.find(|(known, _)| *known == name);
     known.map(|(_, kind)| kind.clone())
 }
@@ -102,6 +106,10 @@ impl BackendPoint {
         self.kind == HANG
     }
 
+    fn lasts(&self) -> bool {
+        self.request.is_none() || FROM_HERE.iter().any(|(kind, _)| *kind == self.kind)
+    }
+
     fn place(&self) -> String {
         let call = NOMINAL[self.call].replace(' ', "-");
         match &self.request {
@@ -114,7 +122,8 @@ impl BackendPoint {
     pub fn fault(&self) -> BackendFault {
         BackendFault {
             call: self.index,
-            nth: self.request.as_ref().map(|(nth, _)| *nth),
+            nth: self.request.as_ref().map_or(1, |(nth, _)| *nth),
+            lasts: self.lasts(),
             kind: self.kind,
         }
     }
@@ -125,7 +134,12 @@ impl BackendPoint {
         let call = NOMINAL[self.call];
         let what = match &self.request {
             Some((nth, request)) => {
-                format!("request {nth} of {call} to the backend ({request})")
+                let rest = if self.lasts() {
+                    " and all that follow"
+                } else {
+                    ""
+                };
+                format!("request {nth} of {call} to the backend ({request}){rest}")
             }
             None => format!("every request of {call} to the backend"),
         };
@@ -180,7 +194,8 @@ pub fn backend_points(first: &Trace, second: &Trace) -> Vec<BackendPoint> {
         if let Some((call, index)) = last.replace((call, index)).filter(|last| last.0 != call) {
             points.extend(of_kinds(&LASTING, call, index, None));
         }
-        points.extend(of_kinds(&KINDS, call, index, Some((nth, request))));
+        points.extend(of_kinds(&KINDS, call, index, Some((nth, request.clone()))));
+        points.extend(of_kinds(&FROM_HERE, call, index, Some((nth, request))));
     }
     if let Some((call, index)) = last {
         points.extend(of_kinds(&LASTING, call, index, None));
@@ -242,18 +257,19 @@ mod tests {
         let first = trace(&[(1, "volume create"), (1, "run"), (2, "rm")]);
         let second = trace(&[(1, "volume create"), (1, "exec"), (2, "rm")]);
         let points = backend_points(&first, &second);
-        assert_eq!(points.len(), 2 * (KINDS.len() + LASTING.len()));
+        let of_request = KINDS.len() + FROM_HERE.len();
+        assert_eq!(points.len(), 2 * (of_request + LASTING.len()));
         assert_eq!(
             points[0].name(),
             "faults/prepare/1-podman-volume-create/error-before-effect"
         );
-        assert_eq!(points[KINDS.len()].name(), "faults/prepare/whole-call/slow");
-        let of_cleanup = &points[KINDS.len() + LASTING.len()];
+        assert_eq!(points[of_request].name(), "faults/prepare/whole-call/slow");
+        let of_cleanup = &points[of_request + LASTING.len()];
         assert_eq!(
             of_cleanup.name(),
             "faults/cleanup/1-podman-rm/error-before-effect"
         );
-        assert_eq!((of_cleanup.index, of_cleanup.fault().nth), (2, Some(1)));
+        assert_eq!((of_cleanup.index, of_cleanup.fault().nth), (2, 1));
     }
 
     #[test]
@@ -262,8 +278,8 @@ mod tests {
             let point = BackendPoint {
                 call,
                 index: call,
-                request: (call > 0).then(|| (1, "podman-rm".to_owned())),
-                kind: if call > 0 { "reply-lost" } else { HANG },
+                request: (call != 1).then(|| (1, "podman-rm".to_owned())),
+                kind: ["reply-lost", "slow", HANG, "outage", HANG][call],
             };
             let text = point.scenario(true);
             let read = driver_conformance_scenarios::parse("cases/faults/x.toml", &text);
@@ -276,7 +292,7 @@ mod tests {
 
     #[test]
     fn names_of_faults_are_found_again() {
-        for (name, kind) in KINDS.into_iter().chain(LASTING) {
+        for (name, kind) in KINDS.into_iter().chain(FROM_HERE).chain(LASTING) {
             assert_eq!(fault_kind(name), Some(kind));
         }
         assert!(ends_driver("kill-after") && !ends_driver("reply-lost"));

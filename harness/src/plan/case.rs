@@ -52,8 +52,10 @@ pub struct Surroundings {
 pub struct BackendFault {
     /// The call of the case that it meets, from 0.
     pub call: usize,
-    /// Which of the requests of that call, from 1; `None`: all of them.
-    pub nth: Option<u64>,
+    /// Which of the requests of that call, from 1.
+    pub nth: u64,
+    /// It lasts until the call is over.
+    pub lasts: bool,
     /// What goes wrong, by a name of [`crate::faults::fault_kind`].
     pub kind: &'static str,
 }

@@ -35,6 +35,9 @@ pub struct Trigger {
     /// At the n-th request for which the conditions above hold, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
+    /// From the n-th such request on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
     /// So often, from 0 to 1; drawn from `seed` and the number of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,
@@ -74,7 +77,9 @@ impl Trigger {
 
     /// Whether it strikes at the `matched`-th request that meets it, having struck `fired` times.
     pub(crate) fn counts(&self, matched: u64, fired: u64) -> bool {
-        self.nth.is_none_or(|nth| nth == matched) && self.times.is_none_or(|times| fired < times)
+        self.nth.is_none_or(|nth| nth == matched)
+            && self.from.is_none_or(|from| from <= matched)
+            && self.times.is_none_or(|times| fired < times)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a share, not a count")]
@@ -129,6 +134,16 @@ mod tests {
             ..Trigger::default()
         };
         assert!(!elsewhere.meets(&request(1)));
+    }
+
+    #[test]
+    fn what_begins_at_a_request_goes_on() {
+        let trigger = Trigger {
+            from: Some(2),
+            ..Trigger::default()
+        };
+        let struck = (1..=4).map(|matched| trigger.counts(matched, 0));
+        assert_eq!(struck.collect::<Vec<_>>(), [false, true, true, true]);
     }
 
     #[test]

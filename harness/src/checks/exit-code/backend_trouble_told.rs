@@ -95,7 +95,8 @@ mod tests {
     fn struck(mut scene: Scene, call: usize, kind: &'static str) -> Scene {
         scene.case.surroundings.backend_fault = Some(BackendFault {
             call,
-            nth: Some(1),
+            nth: 1,
+            lasts: false,
             kind,
         });
         scene.trace.requests.push(BackendRequest {
