@@ -61,7 +61,9 @@ fn job_of(trace: &Trace, leak: &Leak) -> Option<usize> {
     let of_call = |call: CallIndex| trace.calls.get(call.0).map(|call| call.job);
     match leak.evidence? {
         Evidence::NamesJob(job) => Some(job),
-        Evidence::Maker(call) | Evidence::AloneAgain(call) => of_call(call),
+        Evidence::Maker(call) | Evidence::AloneAgain(call) | Evidence::UnlikePlainJob(call) => {
+            of_call(call)
+        }
         Evidence::InsideCase => of_call(leak.made_by?),
     }
 }
@@ -88,7 +90,7 @@ fn is_of_a_job(leak: &Leak) -> bool {
     let evidence = leak.evidence;
     matches!(
         evidence,
-        Some(Evidence::NamesJob(_) | Evidence::AloneAgain(_))
+        Some(Evidence::NamesJob(_) | Evidence::AloneAgain(_) | Evidence::UnlikePlainJob(_))
     )
 }
 

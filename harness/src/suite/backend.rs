@@ -7,7 +7,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::stage::{Program, Stage};
 use crate::leaks::lists::Lists;
-use crate::trace::{CallIndex, Evidence, Leak, Trace};
+use crate::trace::{CallIndex, Evidence, Leak, LeakCategory, Trace};
+
+/// Tells what a case left in a mock backend for want of a cleanup from what serves all jobs: of that, a plain job leaves
+/// something too. Names need not tell, since many drivers make them from a hash.
+pub(super) fn compare_with_plain_job(left: &mut [Leak], plain: &[Leak]) {
+    let of_backend = |leak: &&Leak| leak.category == LeakCategory::Backend;
+    let kept: BTreeSet<&str> = plain
+        .iter()
+        .filter(of_backend)
+        .map(|leak| leak.kind)
+        .collect();
+    for leak in left {
+        if leak.category == LeakCategory::Backend
+            && !kept.contains(leak.kind)
+            && let Some(Evidence::Maker(call)) = leak.evidence
+        {
+            leak.evidence = Some(Evidence::UnlikePlainJob(call));
+        }
+    }
+}
 
 /// Which call makes the objects of a list: by the list's name and whether they carry the id of their job.
 pub(super) type Makers = BTreeMap<(String, bool), (Program, Option<Stage>)>;
@@ -118,7 +137,6 @@ mod tests {
     use super::*;
     use crate::checks::testing::Scene;
     use crate::plan::case::JobOrder;
-    use crate::trace::LeakCategory;
 
     fn leak(line: &str, made_by: Option<usize>, evidence: Option<Evidence>) -> Leak {
         Leak {
@@ -130,6 +148,19 @@ mod tests {
             made_by: made_by.map(CallIndex),
             evidence,
         }
+    }
+
+    #[test]
+    fn what_a_plain_job_leaves_too_serves_all_jobs() {
+        let made = |kind| Leak {
+            kind,
+            ..leak("a3f9", Some(1), Some(Evidence::Maker(CallIndex(1))))
+        };
+        let mut left = [made("box"), made("network")];
+        compare_with_plain_job(&mut left, &[made("network")]);
+        let evidence = left.map(|leak| leak.evidence);
+        let unlike = Some(Evidence::UnlikePlainJob(CallIndex(1)));
+        assert_eq!(evidence, [unlike, Some(Evidence::Maker(CallIndex(1)))]);
     }
 
     fn trace() -> Trace {

@@ -30,7 +30,7 @@ use crate::plan::hang::{Hang, Watch};
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
 use crate::process::supervisor::DIRECTORY_PREFIX;
-use crate::trace::{Abortion, Trace};
+use crate::trace::{Abortion, Leak, Trace};
 
 use super::backend;
 use super::case_jobs::{CaseContext, job_runs, secrets};
@@ -70,6 +70,8 @@ pub(super) struct Run<'run> {
     pub(super) lists: Option<Arc<Lists>>,
     /// What the nominal job left in their lists, with a look after each call.
     pub(super) nominal_listed: OnceLock<Trace>,
+    /// What the nominal job left in the mock backend, once it was cleaned up.
+    nominal_left: OnceLock<Vec<Leak>>,
     /// How many cases have been repeated.
     repetitions: AtomicU64,
 }
@@ -185,6 +187,7 @@ impl<'run> Run<'run> {
                 commands => Some(Arc::new(Lists::begin(commands.to_vec())?)),
             },
             nominal_listed: OnceLock::new(),
+            nominal_left: OnceLock::new(),
             repetitions: AtomicU64::new(0),
         })
     }
@@ -244,6 +247,7 @@ impl<'run> Run<'run> {
         let _only_once = self.nominal_listed.set(listed);
         let _only_once = self.calibration.set(Calibration::measured(trace));
         if trace.aborted.is_none() {
+            let _only_once = self.nominal_left.set(trace.leaks.clone());
             return Ok(None);
         }
         for hang in &hangs {
@@ -494,6 +498,9 @@ impl<'run> Run<'run> {
         }
         if let Some(gap) = trace.backend_gaps.first() {
             return CaseResult::Failed(format!("the mock backend does not emulate {gap}"));
+        }
+        if let Some(plain) = self.nominal_left.get() {
+            backend::compare_with_plain_job(&mut trace.leaks, plain);
         }
         let nominal = self.calibration.get();
         trace.driver_slowed_down =

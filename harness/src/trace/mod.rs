@@ -474,6 +474,9 @@ pub enum Evidence {
     Maker(CallIndex),
     /// Each time this case ran alone, this call made one, and without the driver none appeared.
     AloneAgain(CallIndex),
+    /// The ledger of a mock backend names this call as its maker, and a plain job leaves nothing of its kind: it does not
+    /// serve all jobs.
+    UnlikePlainJob(CallIndex),
 }
 
 /// A process that held the output of a call after its leader had exited.

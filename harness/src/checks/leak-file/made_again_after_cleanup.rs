@@ -30,7 +30,7 @@ use crate::checks::evidence::{
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
-use crate::trace::{CallIndex, Trace};
+use crate::trace::{CallIndex, LeakCategory, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
@@ -50,11 +50,19 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             .filter(|file| names_number(&file.path.to_string_lossy(), id))
             .filter(|file| !in_builds_or_cache(case, trace, &file.path))
             .map(|file| file.path.display().to_string())
+            .chain(of_backend(trace, index))
             .collect();
         let message = "made again what cleanup had removed";
         let expected = ["nothing that belongs to one job alone"];
         (!made.is_empty()).then(|| deviation(trace, index, message, &expected, made.join(", ")))
     })
+}
+
+/// What the call made in a mock backend and what is there at the end.
+fn of_backend(trace: &Trace, index: CallIndex) -> impl Iterator<Item = String> {
+    let left = trace.leaks.iter();
+    left.filter(move |leak| leak.category == LeakCategory::Backend && leak.made_by == Some(index))
+        .map(|leak| leak.what.clone())
 }
 
 /// No later call could have removed what this one made.
@@ -82,7 +90,7 @@ mod tests {
     use std::path::PathBuf;
 
     use crate::checks::testing::{SYSTEM_FAILURE, Scene, exits};
-    use crate::trace::LeftFile;
+    use crate::trace::{Evidence, Leak, LeftFile};
 
     const ID: &str = "leak-file/made-again-after-cleanup";
 
@@ -102,6 +110,25 @@ mod tests {
     #[test]
     fn what_a_late_call_makes_is_found() {
         scene("/home/ci/boxes/job-12/script").expect(ID, 1);
+    }
+
+    #[test]
+    fn so_is_what_it_makes_in_a_backend() {
+        let made_by = |call| {
+            let mut scene = scene("/home/ci/boxes/log");
+            scene.trace.leaks.push(Leak {
+                detector: "mock-backend",
+                category: LeakCategory::Backend,
+                kind: "box",
+                what: "box a3f9".into(),
+                identity: "a3f9".into(),
+                made_by: Some(CallIndex(call)),
+                evidence: Some(Evidence::Maker(CallIndex(call))),
+            });
+            scene
+        };
+        made_by(2).expect(ID, 1);
+        made_by(0).expect_clean(ID);
     }
 
     #[test]
