@@ -320,6 +320,7 @@ mod tests {
                 actual: String::new(),
                 evidence: (0, 0),
                 inconclusive: false,
+                by_time: false,
             },
             cases: cases.collect(),
             nothing_happened: true,

@@ -319,6 +319,7 @@ pub(crate) fn deviation(
         actual,
         evidence: events_of(trace, index),
         inconclusive: false,
+        by_time: false,
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn left_after_cleanup_where(
             events_of(trace, call)
         }),
         inconclusive: false,
+        by_time: false,
     });
     Some(found.collect())
 }

@@ -125,6 +125,16 @@ pub struct Deviation {
     pub evidence: (usize, usize),
     /// The deviation was judged by time on a machine too busy to tell.
     pub inconclusive: bool,
+    /// It was judged by time: something came too late, or was there for too long.
+    pub by_time: bool,
+}
+
+impl Deviation {
+    /// Says that it was judged by time, which leaves doubts if the machine had none for the case.
+    pub(crate) fn judge_by_time(&mut self, trace: &Trace) {
+        self.by_time = true;
+        self.inconclusive = evidence::starved(trace);
+    }
 }
 
 /// The checks that stand on a clause, sorted by id.

@@ -243,6 +243,7 @@ fn found(
                     actual: finding.actual.clone(),
                     evidence: finding.evidence,
                     inconclusive: finding.status == Status::Inconclusive,
+                    by_time: false,
                 },
                 cases: finding.cases.clone(),
                 nothing_happened: finding.undisturbed,

@@ -47,7 +47,7 @@ pub struct CaseRun {
     /// The case.
     pub case: Case,
     judged: verdict::Verdict,
-    duration: Duration,
+    pub(super) duration: Duration,
     calls: usize,
     call_time: Duration,
     outcome: Option<CaseOutcome>,
@@ -265,6 +265,15 @@ impl CaseRun {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// The checks that found something beyond doubt, but by time.
+    pub(super) fn found_by_time(&self) -> BTreeSet<&'static str> {
+        let findings = self.judged.findings.iter();
+        findings
+            .filter(|found| found.status == verdict::Status::Fail && found.deviation.by_time)
+            .map(|found| found.check.id)
+            .collect()
     }
 
     /// No two jobs of the case are alive at the same time.

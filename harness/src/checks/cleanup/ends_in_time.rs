@@ -24,7 +24,7 @@
 //! Must: F2, F7.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{backend_failed, calls, deviation, each, starved};
+use crate::checks::evidence::{backend_failed, calls, deviation, each};
 use crate::contract::protocol::TimeLimit;
 use crate::contract::stage::Program;
 use crate::plan::case::{Case, StimulusAction};
@@ -67,7 +67,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             &["an end before cleanup_exec_timeout"],
             actual,
         );
-        found.inconclusive = starved(trace);
+        found.judge_by_time(trace);
         alive.then_some(found)
     })
 }

@@ -69,6 +69,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
                 events_of(trace, index)
             }),
             inconclusive: false,
+            by_time: false,
         }
     });
     Some(found.collect())

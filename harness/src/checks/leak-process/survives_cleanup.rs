@@ -25,7 +25,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    calls, cleaned_up_after, deviation, each, killed_outright, names_number, starved, terminated,
+    calls, cleaned_up_after, deviation, each, killed_outright, names_number, terminated,
 };
 use crate::contract::stage::Program;
 use crate::plan::case::Case;
@@ -61,7 +61,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             let expected = ["no process of this call"];
             let mut found = deviation(trace, index, message, &expected, alive.join("; "));
             // On a busy machine a process that was killed may take longer to be gone than it is waited for.
-            found.inconclusive = starved(trace);
+            found.judge_by_time(trace);
             found
         })
     })

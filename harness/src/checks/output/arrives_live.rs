@@ -24,7 +24,7 @@
 //! Should: B14, H14.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{deviation, each, lone_scripts, starved};
+use crate::checks::evidence::{deviation, each, lone_scripts};
 use crate::plan::case::{Case, ProbeOutput};
 use crate::trace::Trace;
 
@@ -52,7 +52,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         (apart < TOGETHER).then(|| {
             let mut found = deviation(trace, index, message, &["two lines a second apart"], actual);
             // Starved, the harness itself may have read both lines late.
-            found.inconclusive = starved(trace);
+            found.judge_by_time(trace);
             found
         })
     })

@@ -50,6 +50,7 @@ fn shown(trace: &Trace, argument: &SecretArgument) -> Deviation {
             actual,
             evidence: events_of(trace, crate::trace::CallIndex(0)),
             inconclusive: false,
+            by_time: false,
         },
     }
 }

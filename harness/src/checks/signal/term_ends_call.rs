@@ -27,7 +27,7 @@
 //! Must: H1, H7, H16.
 
 use crate::checks::Deviation;
-use crate::checks::evidence::{calls, deviation, each, kill_sent, starved, term_sent};
+use crate::checks::evidence::{calls, deviation, each, kill_sent, term_sent};
 use crate::plan::case::{Case, ProbeEnding};
 use crate::trace::{CallRecord, Trace};
 
@@ -52,7 +52,7 @@ pub(crate) fn examine(_case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
                 &["an end before graceful_kill_timeout"],
                 actual,
             );
-            found.inconclusive = starved(trace);
+            found.judge_by_time(trace);
             found
         })
     })

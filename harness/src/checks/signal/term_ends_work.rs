@@ -27,7 +27,7 @@
 use crate::checks::Deviation;
 use crate::checks::evidence::{
     calls, cleaned_up_after, deviation, each, hangs, kill_sent, names_number, printed,
-    script_outlived, starved, terminated,
+    script_outlived, terminated,
 };
 use crate::contract::stage::{Program, Stage};
 use crate::plan::case::Case;
@@ -51,7 +51,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             let message = "left work running that neither SIGTERM nor cleanup ended";
             let expected = ["no process of this call"];
             let mut found = deviation(trace, index, message, &expected, alive.join("; "));
-            found.inconclusive = starved(trace);
+            found.judge_by_time(trace);
             return Some(found);
         }
         if let Some(stage) = heard_by(trace, index) {
@@ -66,7 +66,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         let actual = format!("the script went on printing for {outlived:.1} s");
         let expected = ["the end of the script, before the end of the call"];
         let mut found = deviation(trace, index, message, &expected, actual);
-        found.inconclusive = starved(trace);
+        found.judge_by_time(trace);
         Some(found)
     })
 }

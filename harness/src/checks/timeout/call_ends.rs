@@ -26,8 +26,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    backend_failed, calls, deviation, each, earlier, hangs, overlapping, starved, term_sent,
-    terminated,
+    backend_failed, calls, deviation, each, earlier, hangs, overlapping, term_sent, terminated,
 };
 use crate::contract::moment::Moment;
 use crate::contract::stage::Program;
@@ -62,7 +61,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         );
         (terminated(call) && fills_its_job(trace, index, sent)).then(|| {
             let mut found = deviation(trace, index, message, &["an end of its own"], actual);
-            found.inconclusive = starved(trace);
+            found.judge_by_time(trace);
             found
         })
     })

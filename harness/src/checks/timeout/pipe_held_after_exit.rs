@@ -25,8 +25,7 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    HELD, calls, deviation, each, kill_sent, pipes_closed, script_outlived, starved,
-    undisturbed_pipes,
+    HELD, calls, deviation, each, kill_sent, pipes_closed, script_outlived, undisturbed_pipes,
 };
 use crate::plan::case::{Case, ProbeEnding};
 use crate::trace::{CallIndex, CallRecord, Trace};
@@ -67,7 +66,7 @@ pub(crate) fn examine(_: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
                 &["both pipes closed with the exit"],
                 actual,
             );
-            found.inconclusive = starved(trace);
+            found.judge_by_time(trace);
             found
         })
     })
