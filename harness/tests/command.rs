@@ -38,8 +38,12 @@ fn directory() -> TempDir {
     tempfile::tempdir().expect("a temporary directory can be made")
 }
 
+/// With a home of its own, where drivers keep their boxes: the same job may run in several tests at the same time.
 fn run(arguments: &[&str]) -> Output {
+    let home = directory();
     command()
+        .env("HOME", home.path())
+        .env_remove("XDG_STATE_HOME")
         .args(arguments)
         .output()
         .expect("the binary can be started")

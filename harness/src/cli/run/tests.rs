@@ -40,6 +40,7 @@ static WRONG: Check = Check {
             actual: "wrong".to_owned(),
             evidence: (0, 0),
             inconclusive: false,
+            by_time: false,
         };
         Some(if case.name.contains("bad") {
             vec![deviation]

@@ -59,6 +59,7 @@ fn deviation(inconclusive: bool) -> Deviation {
         actual: "so".into(),
         evidence: (0, 1),
         inconclusive,
+        by_time: false,
     }
 }
 
