@@ -375,16 +375,6 @@ mod tests {
     use super::*;
     use crate::lint::{Severity, Surroundings, lint_config};
 
-    const TIMES: Times = Times {
-        exec: 3600,
-        graceful_kill: 600,
-        force_kill: 10,
-        shutdown: 30,
-        run_wait: 300,
-        prepare_attempts: 3,
-        prepare_pause: 3,
-    };
-
     fn duration(call: Call, max_ms: u64) -> CallDurations {
         CallDurations {
             call,
@@ -418,7 +408,7 @@ mod tests {
                 nominal: durations,
                 ..Measured::default()
             },
-            times: TIMES,
+            times: Times::RUNNER,
         }
     }
 
@@ -473,7 +463,7 @@ mod tests {
         let block = config_block(&basis(&[duration(Call::Prepare, 1000)]));
         let surroundings = Surroundings {
             path_state: &|_| None,
-            times: TIMES,
+            times: Times::RUNNER,
             isolation_fails: false,
         };
         let problems = lint_config(&block, &surroundings);

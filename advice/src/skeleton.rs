@@ -205,16 +205,6 @@ mod tests {
 
     use super::*;
 
-    const TIMES: Times = Times {
-        exec: 3600,
-        graceful_kill: 600,
-        force_kill: 10,
-        shutdown: 30,
-        run_wait: 300,
-        prepare_attempts: 3,
-        prepare_pause: 3,
-    };
-
     fn text_of(files: &[DriverFile], path: &str) -> String {
         let file = files.iter().find(|file| file.path == path);
         match file.map(|file| &file.content) {
@@ -226,7 +216,7 @@ mod tests {
     #[test]
     fn nothing_is_left_to_fill_in_and_no_file_is_there_twice() {
         for skeleton in skeleton::all() {
-            let files = files(&skeleton, "my-driver", TIMES);
+            let files = files(&skeleton, "my-driver", Times::RUNNER);
             for name in [
                 "test",
                 "README.md",

@@ -97,6 +97,20 @@ pub struct Times {
     pub prepare_pause: i64,
 }
 
+#[cfg(test)]
+impl Times {
+    /// Those of the runner, for tests of this crate: the product has them from whoever emulates the runner.
+    pub(crate) const RUNNER: Self = Self {
+        exec: 3600,
+        graceful_kill: 600,
+        force_kill: 10,
+        shutdown: 30,
+        run_wait: 300,
+        prepare_attempts: 3,
+        prepare_pause: 3,
+    };
+}
+
 /// Looks at a runner's `config.toml`. A file that is no TOML is one problem.
 pub fn lint_config(text: &str, surroundings: &Surroundings<'_>) -> Vec<LintProblem> {
     let config = match Config::parse(text) {

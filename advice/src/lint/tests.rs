@@ -1,15 +1,5 @@
 use super::*;
 
-const TIMES: Times = Times {
-    exec: 3600,
-    graceful_kill: 600,
-    force_kill: 10,
-    shutdown: 30,
-    run_wait: 300,
-    prepare_attempts: 3,
-    prepare_pause: 3,
-};
-
 /// A configuration in which nothing is to be found.
 const GOOD: &str = r#"concurrent = 4
 shutdown_timeout = 200
@@ -45,7 +35,7 @@ fn state(path: &str) -> PathState {
 fn with_surroundings<T>(isolation_fails: bool, ask: impl Fn(&Surroundings<'_>) -> T) -> T {
     ask(&Surroundings {
         path_state: &|path| Some(state(path)),
-        times: TIMES,
+        times: Times::RUNNER,
         isolation_fails,
     })
 }

@@ -22,6 +22,11 @@ impl Moment {
         Duration::from_nanos(self.0)
     }
 
+    /// Whole microseconds since the start of the case, as records tell it.
+    pub fn microseconds(self) -> u64 {
+        u64::try_from(self.since_start().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// Time since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -177,8 +177,13 @@ fn request(entry: &Entry) -> BackendRequest {
         call: call_of(entry),
         tool: entry.request.tool.clone(),
         verb: entry.request.verb.clone(),
-        struck: entry.effects.iter().any(|effect| effect.what == "fault"),
+        struck: is_struck(entry),
     }
+}
+
+/// A fault came in between.
+fn is_struck(entry: &Entry) -> bool {
+    entry.effects.iter().any(|effect| effect.what == "fault")
 }
 
 /// What tells a moment of the case from the time in the ledger, which comes from another process.
@@ -206,6 +211,7 @@ impl Clock {
             verb: format!("{} {}", request.tool, request.verb),
             command: words.cloned().collect(),
             effects: entry.effects.iter().map(sentence).collect(),
+            struck: is_struck(entry),
             code: entry.code,
         }
     }

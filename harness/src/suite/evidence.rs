@@ -249,7 +249,7 @@ fn events(trace: &Trace) -> String {
     for (number, event) in trace.events.iter().enumerate().take(EVENTS_MAX) {
         let line = json!({
             "event": number,
-            "at_us": u64::try_from(event.at.since_start().as_micros()).unwrap_or(u64::MAX),
+            "at_us": event.at.microseconds(),
             "job": event.job + 1,
             "what": format!("{:?}", event.kind),
         });
@@ -272,13 +272,11 @@ fn events(trace: &Trace) -> String {
 
 /// One line for each request to the mock backend; `call` is the number of the directory of the call that made it.
 fn ledger(trace: &Trace) -> String {
-    let microseconds =
-        |moment: Moment| u64::try_from(moment.since_start().as_micros()).unwrap_or(u64::MAX);
     let mut text = String::new();
     for entry in &trace.ledger {
         let line = json!({
-            "at_us": microseconds(entry.at),
-            "answered_at_us": entry.answered.map(microseconds),
+            "at_us": entry.at.microseconds(),
+            "answered_at_us": entry.answered.map(Moment::microseconds),
             "call": entry.call.map(|call| call.0 + 1),
             "command": entry.command,
             "effects": entry.effects,

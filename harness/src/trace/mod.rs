@@ -233,6 +233,8 @@ pub struct LedgerEntry {
     pub command: Vec<String>,
     /// What was done, in order, as short sentences: `make box runner-12`.
     pub effects: Vec<String>,
+    /// The backend failed at it, as the case wanted.
+    pub struck: bool,
     /// The exit code of the tool, or the HTTP status.
     pub code: Option<i32>,
 }

@@ -52,15 +52,8 @@ fn end(trace: &Trace) -> u64 {
         .calls
         .iter()
         .flat_map(|call| [Some(call.started), call.ended, call.abandoned]);
-    microseconds(events.chain(calls.flatten()).max().unwrap_or(Moment::START))
-}
-
-fn microseconds(moment: Moment) -> u64 {
-    of_duration(moment.since_start())
-}
-
-fn of_duration(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+    let last = events.chain(calls.flatten()).max();
+    last.unwrap_or(Moment::START).microseconds()
 }
 
 fn label(text: &str) -> String {
@@ -82,10 +75,6 @@ fn spans(trace: &Trace) -> Vec<Span> {
 /// What was asked of the mock backend, what it did, and how it answered.
 fn of_request(trace: &Trace, entry: &LedgerEntry) -> Span {
     let caller = entry.call.and_then(|index| trace.calls.get(index.0));
-    let struck = entry
-        .effects
-        .iter()
-        .any(|effect| effect.starts_with("fault"));
     // Statuses of HTTP say success in their own way.
     let succeeded = |code: i32| {
         if entry.command.first().is_some_and(|tool| tool == HTTP_TOOL) {
@@ -97,7 +86,7 @@ fn of_request(trace: &Trace, entry: &LedgerEntry) -> Span {
     let (answer, tone) = match entry.code {
         None => (": no answer".to_owned(), Tone::Gap),
         Some(code) if !succeeded(code) => (format!(": {code}"), Tone::Failed),
-        Some(_) if struck => (String::new(), Tone::Failed),
+        Some(_) if entry.struck => (String::new(), Tone::Failed),
         Some(_) => (String::new(), Tone::Plain),
     };
     let effects = if entry.effects.is_empty() {
@@ -109,8 +98,8 @@ fn of_request(trace: &Trace, entry: &LedgerEntry) -> Span {
         lane: Lane::Backend,
         label: label(&format!("{}{answer}{effects}", entry.verb)),
         job: caller.map_or(0, |call| call.job),
-        from_us: microseconds(entry.at),
-        to_us: entry.answered.map(microseconds),
+        from_us: entry.at.microseconds(),
+        to_us: entry.answered.map(Moment::microseconds),
         tone,
     }
 }
@@ -150,7 +139,7 @@ fn left(trace: &Trace) -> impl Iterator<Item = Span> + '_ {
                 lane,
                 label: label(&format!("left: {what}")),
                 job: maker.map_or(0, |call| call.job),
-                from_us: maker.map_or(0, |call| microseconds(call.started)),
+                from_us: maker.map_or(0, |call| call.started.microseconds()),
                 to_us: None,
                 tone: Tone::Leak,
             }
@@ -175,8 +164,11 @@ fn of_call(call: &CallRecord) -> Span {
             format!("{name}: {words}")
         }),
         job: call.job,
-        from_us: microseconds(call.started),
-        to_us: leader.or(call.ended).or(call.abandoned).map(microseconds),
+        from_us: call.started.microseconds(),
+        to_us: leader
+            .or(call.ended)
+            .or(call.abandoned)
+            .map(Moment::microseconds),
         tone,
     }
 }
@@ -206,8 +198,8 @@ fn held_open(trace: &Trace, call: &CallRecord) -> Option<Span> {
             call_name(call.program, call.stage.as_ref())
         )),
         job: call.job,
-        from_us: microseconds(exited),
-        to_us: Some(microseconds(over)),
+        from_us: exited.microseconds(),
+        to_us: Some(over.microseconds()),
         tone: Tone::Gap,
     })
 }
@@ -226,8 +218,8 @@ fn of_script(call: &CallRecord) -> Option<Span> {
         lane: Lane::Processes,
         label: label(&format!("script of {stage}{words}")),
         job: call.job,
-        from_us: microseconds(*from),
-        to_us: Some(microseconds(*to)),
+        from_us: from.microseconds(),
+        to_us: Some(to.microseconds()),
         tone: if ended.is_some() {
             Tone::Plain
         } else {
@@ -284,7 +276,7 @@ fn moments(trace: &Trace) -> Vec<Instant> {
             lane,
             label: label(&text),
             job: event.job,
-            at_us: microseconds(event.at),
+            at_us: event.at.microseconds(),
             tone,
         });
     }
@@ -310,8 +302,8 @@ fn marked(trace: &Trace, found: &verdict::Finding) -> Option<Marked> {
             .program
             .map_or(driver_conformance_reports::model::Call::Job, call_of),
         stage: found.stage.clone(),
-        from_us: microseconds(from),
-        to_us: microseconds(to.max(from)),
+        from_us: from.microseconds(),
+        to_us: to.max(from).microseconds(),
     })
 }
 
@@ -349,7 +341,7 @@ mod tests {
             .filter(|span| span.tone == Tone::Leak)
             .collect();
         assert_eq!(leaks.len(), 2);
-        let began = microseconds(scene.trace.calls[1].started);
+        let began = scene.trace.calls[1].started.microseconds();
         assert_eq!(
             (leaks[0].lane, leaks[0].from_us, leaks[0].to_us),
             (Lane::Processes, began, None)
@@ -374,6 +366,7 @@ mod tests {
             verb: format!("{tool} create"),
             command: vec![tool.to_owned(), "create".to_owned()],
             effects: vec!["make box vm-1".to_owned()],
+            struck: false,
             code,
         };
         scene.trace.ledger = vec![
