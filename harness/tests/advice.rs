@@ -1,8 +1,10 @@
 //! The commands that give advice, as a user calls them: pages, table, checklist, lint, advise.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use driver_conformance_reports::model::Category;
 use driver_conformance_scenarios::page;
@@ -11,11 +13,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn run_in(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+    support::harness(directory)
         .args(arguments)
-        .current_dir(directory)
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
         .output()
         .expect("the binary can be started")
 }

@@ -1,5 +1,7 @@
 //! What users do wrong: each has its exit code and a text that says what to do.
 
+mod support;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -11,12 +13,7 @@ use tempfile::TempDir;
 
 /// The command as a user without colours runs it, in a directory of its own.
 fn command(directory: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver-conformance"));
-    command
-        .current_dir(directory)
-        .env("NO_COLOR", "1")
-        .env_remove("CI");
-    command
+    Command::from_std(support::harness(directory))
 }
 
 fn directory() -> TempDir {

@@ -4,7 +4,6 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use support::write_program;
 
@@ -25,12 +24,8 @@ fn mended() -> String {
 
 /// Runs a command in a directory; returns the exit code, and what it prints without what differs from run to run.
 fn shown(directory: &Path, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+    let output = support::harness(directory)
         .args(arguments)
-        .current_dir(directory)
-        .env("NO_COLOR", "1")
-        .env_remove("CI")
-        .stdin(Stdio::null())
         .output()
         .expect("the binary can be started");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");

@@ -20,13 +20,8 @@ const JOB_LOG_BYTES_MAX: usize = 4096 * 1024 + 4096;
 
 /// The command in the directory with the scenarios, as a user without colours runs it.
 fn command() -> std::process::Command {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_driver-conformance"));
-    command
-        .current_dir(scenarios())
-        .env("NO_COLOR", "1")
-        .env("COLUMNS", "100")
-        .env_remove("CI")
-        .stdin(Stdio::null());
+    let mut command = support::harness(&scenarios());
+    command.env("COLUMNS", "100");
     command
 }
 

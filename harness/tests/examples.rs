@@ -2,10 +2,12 @@
 //! writes them anew; without it, the formats must be what becomes of the stored report, and the driver must still show
 //! the same.
 
+mod support;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use driver_conformance_reports::model::Report;
 use driver_conformance_reports::{FORMATS, format};
@@ -58,13 +60,10 @@ fn run() -> Report {
     let home = tempfile::tempdir().expect("a temporary directory can be made");
     let animal = zoo::by_name(ANIMAL).expect("it is there");
     animal.write(&home.path().join(DRIVER)).expect("written");
-    let status = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+    let status = support::harness(home.path())
         .arg(DRIVER)
         .args(SELECTION)
         .args(["--report", "json=report.json"])
-        .current_dir(home.path())
-        .env_remove("CI")
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -36,13 +36,9 @@ struct Running {
 impl Running {
     fn begin(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+        let mut child = support::harness(&scenarios())
             .args(arguments)
-            .current_dir(scenarios())
             .env("TMPDIR", directory.path())
-            .env("NO_COLOR", "1")
-            .env_remove("CI")
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             // A group of its own, as a shell gives to each command.

@@ -15,12 +15,10 @@ use support::wait_until;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn command(temporary: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_driver-conformance"));
+    let mut command = support::harness(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios"));
     command
         .args(arguments)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios"))
         .env("TMPDIR", temporary)
-        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 mod support;
 
@@ -36,10 +35,9 @@ fn driver(home: &Path, leaving: &str) -> PathBuf {
 /// Runs one case on such a driver. The first cleanup is that of the job that is measured, the second that of the case.
 fn run(leaving: &str) -> (Option<i32>, String) {
     let home = tempfile::tempdir().expect("a directory");
-    let output = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+    let output = support::harness(home.path())
         .arg(driver(home.path(), leaving))
         .args(["--only", "job/failing-sources"])
-        .stdin(Stdio::null())
         .output()
         .expect("the binary can be started");
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();

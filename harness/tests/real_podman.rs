@@ -3,6 +3,8 @@
 //! It takes root, Podman, runc, netavark and iptables. Elsewhere it says that it was left out, and why. Containers, images and
 //! settings are its own: nothing of the machine's Podman is touched.
 
+mod support;
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
@@ -134,7 +136,7 @@ impl Podman {
     /// Runs the suite on a driver.
     fn suite(&self, driver: &Path, cases: &[&str]) -> Report {
         let file = self.path("report.json");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_driver-conformance"));
+        let mut command = support::harness(self.directory.path());
         command
             .arg(driver)
             .args(["--backend", "real:podman", "--list", "podman"]);

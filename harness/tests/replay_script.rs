@@ -1,5 +1,7 @@
 //! What `replay --script` writes needs no harness: it shows what a broken driver does, and that a good one does it not.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -11,10 +13,10 @@ fn good_driver() -> PathBuf {
 }
 
 fn replay(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+    let home = tempfile::tempdir().expect("a directory");
+    support::harness(home.path())
         .arg("replay")
         .args(arguments)
-        .stdin(Stdio::null())
         .output()
         .expect("the binary can be started")
 }

@@ -1,8 +1,10 @@
 //! Reports of real runs: written, kept, joined, compared, and not written.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use driver_conformance_reports::FORMATS;
 use driver_conformance_reports::model::{Report, Status};
@@ -32,13 +34,9 @@ impl Home {
     }
 
     fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)], expected: i32) -> Output {
-        let output = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+        let output = support::harness(self.0.path())
             .args(arguments)
-            .current_dir(self.0.path())
-            .env("NO_COLOR", "1")
-            .env_remove("CI")
             .envs(variables.iter().copied())
-            .stdin(Stdio::null())
             .output()
             .expect("the binary can be started");
         assert_eq!(

@@ -5,7 +5,6 @@ mod support;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -69,12 +68,11 @@ fn expect_found(name: &str) {
     fs::create_dir(&driver).expect("made");
     let bug = write(name, &driver);
     let report = home.path().join("report.json");
-    let output = Command::new(env!("CARGO_BIN_EXE_driver-conformance"))
+    let output = support::harness(home.path())
         .arg("fuzz")
         .arg(&driver)
         .args(["--time", "10m"])
         .arg(format!("--report=json={}", report.display()))
-        .stdin(Stdio::null())
         .output()
         .expect("the binary can be started");
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -8,7 +8,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use driver_conformance::contract::moment::Moment;
@@ -29,6 +29,20 @@ pub const NONCE: &str = "0123456789abcdef";
 /// The executable that becomes supervisors.
 pub fn supervisor() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_driver-conformance"))
+}
+
+/// The command line in this directory, as it is outside of CI: there it keeps evidence in the current directory and folds
+/// its output without being asked.
+pub fn harness(directory: &Path) -> Command {
+    let mut command = Command::new(supervisor());
+    command
+        .current_dir(directory)
+        .env("NO_COLOR", "1")
+        .env_remove("CI")
+        .env_remove("GITLAB_CI")
+        .env_remove("GITHUB_ACTIONS")
+        .stdin(Stdio::null());
+    command
 }
 
 /// An environment with bounds that suit tests.
