@@ -197,7 +197,7 @@ fn leaking_driver(directory: &Path) {
     assert_eq!(text.matches(removal).count(), 1, "the driver has changed");
     let checked = "! exists container ||";
     let text = text.replace(removal, ":").replace(checked, "true ||");
-    let text = text.replace("podman volume rm --force", ": podman volume rm --force");
+    let text = text.replace("    remove_volume ||", "    true ||");
     let text = text.replace("podman network rm --force", ": podman network rm --force");
     fs::create_dir(directory).expect("made");
     fs::write(directory.join("pod"), text).expect("written");

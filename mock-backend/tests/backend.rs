@@ -88,6 +88,11 @@ fn networks_and_volumes_are_kept_while_they_are_used() {
         0
     );
     assert_eq!(case.code("podman network exists n"), 1);
+    // What is taken for a name here may be the beginning of one.
+    assert_eq!(case.code("podman volume create job-123"), 0);
+    assert_eq!(case.code("podman volume exists job-12"), 1);
+    assert_eq!(case.code("podman volume rm --force job-12"), 0);
+    assert_eq!(case.code("podman volume exists job-123"), 1);
 }
 
 #[test]

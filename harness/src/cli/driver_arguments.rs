@@ -35,7 +35,7 @@ pub struct DriverArguments {
 
     /// Variable of the runner's process, which drivers inherit: a value, or that of this process; may be repeated
     #[arg(long = "host-env", value_name = "NAME[=VALUE]", value_parser = host_variable)]
-    host_environment: Vec<(String, String)>,
+    host_environment: Vec<HostVariable>,
 
     /// Shell the scripts are written for: bash or sh
     #[arg(long, value_name = "SHELL")]
@@ -123,15 +123,43 @@ fn variable(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn host_variable(text: &str) -> Result<(String, String), String> {
-    if text.contains('=') {
-        return variable(text);
+/// A variable of the runner's process.
+#[derive(Debug, Clone)]
+struct HostVariable {
+    name: String,
+    value: String,
+    /// It was named alone, so that the value need not be shown.
+    inherited: bool,
+}
+
+fn host_variable(text: &str) -> Result<HostVariable, String> {
+    let inherited = !text.contains('=');
+    let (name, value) = if inherited {
+        let value = std::env::var(text)
+            .map_err(|_| format!("there is no variable {text} here; write {text}=VALUE"))?;
+        (text.to_owned(), value)
+    } else {
+        variable(text)?
+    };
+    Ok(HostVariable {
+        name,
+        value,
+        inherited,
+    })
+}
+
+impl HostVariable {
+    fn pair(&self) -> (String, String) {
+        (self.name.clone(), self.value.clone())
     }
-    match std::env::var(text) {
-        Ok(value) => Ok((text.to_owned(), value)),
-        Err(_) => Err(format!(
-            "there is no variable {text} here; write {text}=VALUE"
-        )),
+
+    /// As it was given.
+    fn typed(&self) -> String {
+        if self.inherited {
+            self.name.clone()
+        } else {
+            format!("{}={}", self.name, self.value)
+        }
     }
 }
 
@@ -201,7 +229,11 @@ impl DriverArguments {
             image: self.image.clone(),
             services: (!self.services.is_empty()).then(|| self.services.clone()),
             variables: self.variables.clone(),
-            host_environment: self.host_environment.clone(),
+            host_environment: self
+                .host_environment
+                .iter()
+                .map(HostVariable::pair)
+                .collect(),
             ..Overrides::default()
         };
         for (program, executable, args) in self.program_arguments() {
@@ -235,6 +267,9 @@ impl DriverArguments {
         for (name, value) in &self.variables {
             flags.push(("--var".to_owned(), format!("{name}={value}")));
         }
+        for variable in &self.host_environment {
+            flags.push(("--host-env".to_owned(), variable.typed()));
+        }
         for (program, executable, args) in self.program_arguments() {
             flags.extend(executable.map(|value| (format!("--{program}-exec"), value.clone())));
             flags.extend(
@@ -256,4 +291,26 @@ impl DriverArguments {
 /// One letter missing, doubled or swapped in the name of a subcommand; never a path with a slash.
 fn is_misspelt(text: &str, name: &str) -> bool {
     !text.contains('/') && crate::driver::similar_name(text, &[name]).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::DriverArguments;
+    use crate::driver::tools::shell_words;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        driver: DriverArguments,
+    }
+
+    #[test]
+    fn the_flags_can_be_typed_again_without_values_that_were_taken_over() {
+        // PATH is always there.
+        let flags = " --image a:1 --var 'A=b c' --host-env PATH --host-env X=y";
+        let line = Line::try_parse_from(shell_words(&format!("command{flags}")));
+        assert_eq!(line.expect("understood").driver.typed(), flags);
+    }
 }

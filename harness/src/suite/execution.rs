@@ -616,7 +616,7 @@ impl Run<'_> {
     }
 
     /// What the report says about the backend.
-    fn remark_on_backend(&self) -> Option<String> {
+    pub(super) fn remark_on_backend(&self) -> Option<String> {
         let status = self.backend.as_ref()?.status();
         let (name, isolation) = (&status.personality, status.isolation);
         Some(if status.real {

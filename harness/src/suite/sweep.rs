@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use driver_conformance_reports::model::Report;
 
-use crate::checks::verdict::CaseResult;
+use crate::checks::verdict::{CaseResult, Finding};
+use crate::contract::stage::Program;
 use crate::driver::Driver;
 use crate::faults::{
     NOMINAL_NAME, Point, backend_points, hung_scenario, nominal_scenario, points, spread,
@@ -99,6 +100,8 @@ impl Sweep<'_> {
         }
         let defaults = run.known_defaults();
         let mut remarks = crate::leaks::not_watched();
+        remarks.extend(run.remark_on_backend());
+        remarks.extend(run.remarks_on_lists());
         let plan = match self.plan(&run, &defaults)? {
             Ok(plan) => plan,
             Err(nominal) => {
@@ -130,6 +133,7 @@ impl Sweep<'_> {
         self.confirm(&run, &mut results, progress);
         run.again_alone(&mut results, progress);
         run.settle_lists(&mut results, progress);
+        remarks.extend(run.list_failure());
         let covered = covered(&mut results);
         if results.len() < total && deadline.is_some() {
             remarks.push(format!(
@@ -169,16 +173,16 @@ impl Sweep<'_> {
         let mut remarks = Vec::new();
         let mut with_bystander = true;
         let mut first = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
-        if first.1.defects().next().is_some() {
+        let shown = first.1.defects().next().map(told);
+        if let Some(shown) = shown {
             with_bystander = false;
             first = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
             if first.1.defects().next().is_some() {
                 return Ok(Err(Box::new(first.1)));
             }
-            remarks.push(
-                "this driver does not work while another job is alive, so that nothing is said about other jobs"
-                    .to_owned(),
-            );
+            remarks.push(format!(
+                "this driver does not work while another job is alive, so that nothing is said about other jobs: {shown}"
+            ));
         }
         let second = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
         let points: Vec<Point> = if self.driver.backend.is_some() {
@@ -325,6 +329,15 @@ fn give_time_to_end(case: &mut Case) {
             custom.graceful_kill_timeout = Some(known.max(HANG_GRACE_SECONDS));
         }
     }
+}
+
+/// What a finding shows, in a few words: the check, where, what was done.
+fn told(finding: &Finding) -> String {
+    let program = finding.program.map_or("job", Program::name);
+    let stage = finding.stage.as_deref().unwrap_or_default();
+    let place = format!("{program} {stage}");
+    let (check, message) = (finding.check.id, &finding.deviation.message);
+    format!("{check}: {} {message}", place.trim_end())
 }
 
 fn ours(error: &crate::plan::PlanError) -> RunError {

@@ -97,6 +97,7 @@ pub(crate) struct Refusal {
 /// Reasons of refusals: words that personalities use.
 pub(crate) mod reason {
     pub(crate) const ABSENT: &str = "absent";
+    pub(crate) const AMBIGUOUS: &str = "ambiguous";
     pub(crate) const NAME_IN_USE: &str = "name-in-use";
     pub(crate) const NOT_RUNNING: &str = "not-running";
     pub(crate) const NOT_STOPPED: &str = "running";
@@ -233,6 +234,28 @@ impl World {
         found.ok_or_else(|| Refusal::new(reason::ABSENT, kind, key, "there is none"))
     }
 
+    /// Finds an object by its name, its id, or a beginning of its name that no other has: a tool that does so takes a name for
+    /// a longer one.
+    pub(crate) fn find_by_beginning(&self, kind: &str, key: &str) -> Result<&Object, Refusal> {
+        let exact = self.find(kind, key);
+        if exact.is_ok() {
+            return exact;
+        }
+        let begins_so = |object: &&Object| object.name.starts_with(key);
+        let of_kind = self.objects.iter().filter(|object| object.kind == kind);
+        let mut fitting = of_kind.filter(begins_so);
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(Refusal::new(
+                reason::AMBIGUOUS,
+                kind,
+                key,
+                "there are several",
+            )),
+            (None, _) => exact,
+        }
+    }
+
     /// Changes an object.
     pub(crate) fn change(&mut self, id: &str, change: impl FnOnce(&mut Object)) {
         let found = self.objects.iter_mut().find(|object| object.id == id);
@@ -358,6 +381,29 @@ mod tests {
         );
         let again = world.make(plan(BOX, "a")).expect_err("taken");
         assert_eq!(again.fields("podman")["id"], id);
+    }
+
+    #[test]
+    fn a_beginning_of_one_name_is_found_where_a_tool_looks_for_such() {
+        let mut world = World::new(7);
+        let id = world
+            .make(plan("volume", "job-123"))
+            .expect("made")
+            .id
+            .clone();
+        let found = world.find_by_beginning("volume", "job-12").expect("found");
+        assert_eq!(found.id, id);
+        assert!(world.find("volume", "job-12").is_err());
+        world.make(plan("volume", "job-124")).expect("made");
+        let of_two = world.find_by_beginning("volume", "job-12");
+        assert_eq!(of_two.expect_err("of two").reason, reason::AMBIGUOUS);
+        let exact = world
+            .make(plan("volume", "job-12"))
+            .expect("made")
+            .id
+            .clone();
+        let found = world.find_by_beginning("volume", "job-12").expect("there");
+        assert_eq!(found.id, exact);
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod tables;
 use std::io;
 
 use crate::faults::Twists;
-use crate::runtime::world::Refusal;
+use crate::runtime::world::{Object, Refusal, World};
 use crate::session::{Answer, Scene};
 
 use super::text::{Fields, fill};
@@ -150,6 +150,20 @@ fn each(
         }
     }
     Ok(answer)
+}
+
+/// The object of a kind that is named, as the verb looks for it.
+fn found<'a>(
+    scene: &Scene<'_>,
+    world: &'a World,
+    kind: &str,
+    name: &str,
+) -> Result<&'a Object, Refusal> {
+    if scene.parameters.has("by-beginning") {
+        world.find_by_beginning(kind, name)
+    } else {
+        world.find(kind, name)
+    }
 }
 
 /// What a verb prints when it has succeeded with one object.

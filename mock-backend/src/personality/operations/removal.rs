@@ -10,7 +10,7 @@ use crate::runtime::world::{BOX, Object, Refusal, reason};
 use crate::session::{Answer, Scene};
 
 use super::shown::fields;
-use super::{Trouble, disks, each};
+use super::{Trouble, disks, each, found};
 
 /// Removes boxes.
 pub(super) fn remove_box(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
@@ -137,13 +137,13 @@ pub(super) fn take_out(
 
 /// Removes objects that are no boxes, unless one needs them.
 pub(super) fn remove_object(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
-    let (parameters, kind) = (scene.parameters, scene.verb.kind.as_str());
+    let parameters = scene.parameters;
     let force = parameters.has("force");
+    let is_no_matter = parameters.has("ignore") || force && !parameters.has("force-needs-it");
     each(scene, parameters.all("name"), |name| {
         let mut state = scene.case.lock();
-        let object = match state.world.find(kind, name) {
-            Err(_) if force && !parameters.has("force-needs-it") => return Ok(None),
-            Err(_) if parameters.has("ignore") => return Ok(None),
+        let object = match found(scene, &state.world, &scene.verb.kind, name) {
+            Err(refusal) if is_no_matter && refusal.reason == reason::ABSENT => return Ok(None),
             found => found?.clone(),
         };
         if let Err(refusal) = state.world.check_unused(&object, name) {

@@ -11,7 +11,7 @@ use crate::runtime::world::{BOX, Object, Refusal, State, reason};
 use crate::session::{Answer, Scene};
 
 use super::shown::fields;
-use super::{Trouble, each};
+use super::{Trouble, each, found};
 
 /// How often a caller that waits for an address is looked at.
 const LOOK: Duration = Duration::from_millis(20);
@@ -135,9 +135,10 @@ pub(super) fn inspect(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trou
     let mut answer = Answer::default();
     for name in parameters.all("name") {
         let mut state = scene.case.lock();
+        let view = state.view(twists.stale);
         let found = kinds
             .iter()
-            .find_map(|kind| state.view(twists.stale).find(kind, name).ok());
+            .find_map(|kind| found(scene, view, kind, name).ok());
         let Some(object) = found.cloned() else {
             let first = kinds.first().map_or(BOX, String::as_str);
             let refusal = Refusal::new(reason::ABSENT, first, name, "there is none");
