@@ -1,5 +1,6 @@
 //! `faults`: hits a driver at every point at which it can be hit.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -13,8 +14,8 @@ use super::{ExpectedError, Output};
 /// Arguments of `faults`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    shared: SharedArguments,
+    /// The driver: a directory, an executable, or a runner's config.toml
+    path: PathBuf,
 
     /// Only the points whose names match this glob, for example 'faults/prepare'; may be repeated
     #[arg(long, value_name = "GLOB", help_heading = "Selection")]
@@ -27,6 +28,9 @@ pub(super) struct Arguments {
     /// Try points for this long at most (90s, 5m, 1h), some of each kind first, drawn by the seed
     #[arg(long, value_name = "TIME", value_parser = duration, help_heading = "Running")]
     budget: Option<Duration>,
+
+    #[command(flatten)]
+    shared: SharedArguments,
 }
 
 /// Sweeps, and shows and writes the report.
@@ -45,7 +49,10 @@ impl Arguments {
             },
             budget: self.budget,
         };
-        (self.shared.of("faults"), sweep)
+        (
+            run::Arguments::of("faults", &self.path, &self.shared),
+            sweep,
+        )
     }
 }
 

@@ -16,8 +16,8 @@ use super::{ExpectedError, Output};
 /// Arguments of `fuzz`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    #[command(flatten)]
-    pub(super) shared: SharedArguments,
+    /// The driver: a directory, an executable, or a runner's config.toml
+    pub(super) path: PathBuf,
 
     /// How long to try new sequences (90s, 10m, 1h)
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10m", help_heading = "Running")]
@@ -30,19 +30,26 @@ pub(super) struct Arguments {
     /// Where sequences that fail are kept, if not in driver-conformance-regressions.toml beside the driver
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     regressions: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) shared: SharedArguments,
 }
 
 /// Fuzzes, and shows and writes the report.
 pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, ExpectedError> {
     let path = arguments.regressions.clone();
-    let path = path.unwrap_or_else(|| regressions_beside(arguments.shared.path()));
+    let path = path.unwrap_or_else(|| regressions_beside(&arguments.path));
     let fuzzer = Fuzzer {
         time: arguments.time,
         globs: Globs::default(),
         keep_going: arguments.keep_going,
         regressions: Regressions::read(&path)?,
     };
-    run::execute(&arguments.shared.of("fuzz"), &fuzzer, output)
+    run::execute(
+        &run::Arguments::of("fuzz", &arguments.path, &arguments.shared),
+        &fuzzer,
+        output,
+    )
 }
 
 /// The file of a driver: in its directory, or beside it if it is a file.

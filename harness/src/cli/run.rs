@@ -60,13 +60,28 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "PART", value_parser = shard, help_heading = "Selection")]
     shard: Option<Shard>,
 
-    /// Let deviations from a SHOULD fail the run, too
-    #[arg(long, help_heading = "Selection")]
-    strict: bool,
-
     /// Version of GitLab Runner to emulate
     #[arg(long, value_name = "VERSION", default_value = PROFILE, value_parser = [PROFILE], help_heading = "Running")]
     profile: String,
+
+    #[command(flatten)]
+    shared: SharedArguments,
+
+    /// The word between the command and the driver, where another command runs a suite of its own.
+    #[arg(skip)]
+    subcommand: Option<&'static str>,
+
+    /// Takes a case out of the run as a script.
+    #[arg(skip)]
+    pub(super) stand_alone: Option<Arc<StandAlone>>,
+}
+
+/// What every command that runs a driver is told about the run, whichever suite it is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SharedArguments {
+    /// Let deviations from a SHOULD fail the run, too
+    #[arg(long, help_heading = "Selection")]
+    strict: bool,
 
     /// Seed of everything drawn
     #[arg(long, value_name = "NUMBER", help_heading = "Running")]
@@ -96,14 +111,24 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     driver: DriverArguments,
+}
 
-    /// The word between the command and the driver, where another command runs a suite of its own.
-    #[arg(skip)]
-    subcommand: Option<&'static str>,
-
-    /// Takes a case out of the run as a script.
-    #[arg(skip)]
-    pub(super) stand_alone: Option<Arc<StandAlone>>,
+impl Arguments {
+    /// Arguments of a subcommand that runs a suite of its own.
+    pub(super) fn of(subcommand: &'static str, path: &Path, shared: &SharedArguments) -> Self {
+        Self {
+            path: Some(path.to_owned()),
+            only: Vec::new(),
+            skip: Vec::new(),
+            quick: false,
+            exhaustive: false,
+            profile: PROFILE.to_owned(),
+            shard: None,
+            shared: shared.clone(),
+            subcommand: Some(subcommand),
+            stand_alone: None,
+        }
+    }
 }
 
 /// Reads a number of things to do at once.
@@ -117,70 +142,6 @@ pub(super) fn jobs(text: &str) -> Result<usize, String> {
 /// Reads a part of a run.
 fn shard(text: &str) -> Result<Shard, String> {
     Shard::parse(text, |name| std::env::var(name).ok())
-}
-
-/// What a command that runs a suite of its own is told about the driver and the run.
-#[derive(Debug, Args)]
-pub(super) struct SharedArguments {
-    /// The driver: a directory, an executable, or a runner's config.toml
-    path: PathBuf,
-
-    /// Let deviations from a SHOULD fail the run, too
-    #[arg(long, help_heading = "Selection")]
-    strict: bool,
-
-    /// Seed of everything drawn
-    #[arg(long, value_name = "NUMBER", help_heading = "Running")]
-    seed: Option<u64>,
-
-    /// How many cases to run at once; three for each processor if not given
-    #[arg(long, short, value_name = "NUMBER", value_parser = jobs, help_heading = "Running")]
-    jobs: Option<usize>,
-
-    /// Command that lists the objects of the driver's backend, or the name of a preset; may be repeated
-    #[arg(long = "list", value_name = "COMMAND", help_heading = "Running")]
-    lists: Vec<String>,
-
-    /// Also write the report to a file (- is standard output); may be repeated
-    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report_target::parse, help_heading = "Output")]
-    reports: Vec<ReportTarget>,
-
-    /// Show every case; twice: also where in its trace a finding shows
-    #[arg(long, short, action = ArgAction::Count, help_heading = "Output")]
-    verbose: u8,
-
-    #[command(flatten)]
-    driver: DriverArguments,
-}
-
-impl SharedArguments {
-    /// Where the driver is.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The same as arguments of a run with the suite of this subcommand.
-    pub(super) fn of(&self, subcommand: &'static str) -> Arguments {
-        Arguments {
-            path: Some(self.path.clone()),
-            only: Vec::new(),
-            skip: Vec::new(),
-            quick: false,
-            exhaustive: false,
-            profile: PROFILE.to_owned(),
-            shard: None,
-            keep: None,
-            strict: self.strict,
-            seed: self.seed,
-            jobs: self.jobs,
-            lists: self.lists.clone(),
-            reports: self.reports.clone(),
-            verbose: self.verbose,
-            driver: self.driver.clone(),
-            subcommand: Some(subcommand),
-            stand_alone: None,
-        }
-    }
 }
 
 /// Finds the driver, runs the suite, shows and writes the report.
@@ -220,7 +181,7 @@ fn run(
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
     let examined = examine(arguments, suite, interruption.clone(), output)?;
-    let code = finish(examined, arguments.verbose, output)?;
+    let code = finish(examined, arguments.shared.verbose, output)?;
     match interruption.signal() {
         Some(signal) => Err(RunError::Interrupted(signal).into()),
         None => Ok(code),
@@ -248,7 +209,7 @@ fn examine(
             "write `driver-conformance PATH`; `driver-conformance --help` shows everything else",
         )));
     };
-    let mut driver = arguments.driver.discover(path)?;
+    let mut driver = arguments.shared.driver.discover(path)?;
     driver.lists.extend(arguments.list_commands());
     for note in &driver.notes {
         output.warning(note);
@@ -260,10 +221,10 @@ fn examine(
         )));
     }
     let mut options = arguments.options(&driver, suite, interruption)?;
-    let mut targets = report_target::open_all(&arguments.reports, output)?;
+    let mut targets = report_target::open_all(&arguments.shared.reports, output)?;
     options.keep = arguments.keep_directory()?;
 
-    let mut progress = progress::for_standard_error(arguments.verbose);
+    let mut progress = progress::for_standard_error(arguments.shared.verbose);
     let result = {
         let mut streaming = Streaming::new(progress.as_mut(), &mut targets, &driver);
         suite.run(&driver, &options, &mut streaming)
@@ -376,14 +337,14 @@ impl Arguments {
             },
             utc_date(SystemTime::now()),
         )?;
-        let seed = self.seed.or(defaults.seed).unwrap_or(SEED_DEFAULT);
+        let seed = self.shared.seed.or(defaults.seed).unwrap_or(SEED_DEFAULT);
         let at_once = CASES_PER_PROCESSOR * available_parallelism().map_or(1, usize::from);
         Ok(RunOptions {
             cases: selected.cases,
             checks: selected.checks,
             seed,
-            jobs: self.jobs.or(defaults.jobs).unwrap_or(at_once),
-            strict: self.strict || defaults.strict,
+            jobs: self.shared.jobs.or(defaults.jobs).unwrap_or(at_once),
+            strict: self.shared.strict || defaults.strict,
             waivers,
             reproduce: self.typed(driver, seed),
             interruption,
@@ -396,7 +357,7 @@ impl Arguments {
     /// What `--list` names: presets, or lines for the shell.
     fn list_commands(&self) -> impl Iterator<Item = ListCommand> {
         let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-        self.lists.iter().flat_map(move |text| {
+        self.shared.lists.iter().flat_map(move |text| {
             preset(text).unwrap_or_else(|| vec![ListCommand::of_shell(text, text, here.clone())])
         })
     }
@@ -409,17 +370,17 @@ impl Arguments {
             command.push(' ');
         }
         command.push_str(&shell_quoted(&driver.path.to_string_lossy()));
-        command.push_str(&self.driver.typed());
+        command.push_str(&self.shared.driver.typed());
         if self.profile != PROFILE {
             let _ = write!(command, " --profile {}", shell_quoted(&self.profile));
         }
         if seed != SEED_DEFAULT {
             let _ = write!(command, " --seed {seed}");
         }
-        if self.strict {
+        if self.shared.strict {
             command.push_str(" --strict");
         }
-        for list in &self.lists {
+        for list in &self.shared.lists {
             let _ = write!(command, " --list {}", shell_quoted(list));
         }
         command
@@ -430,7 +391,7 @@ impl Arguments {
         // CI systems set it; what a machine that is gone tomorrow saw is lost otherwise.
         let in_ci =
             || std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"));
-        let directory = match &self.keep {
+        let directory = match &self.shared.keep {
             Some(directory) => directory.clone(),
             None if in_ci() => PathBuf::from(EVIDENCE_DIRECTORY),
             None => return Ok(None),
