@@ -149,8 +149,7 @@ func run(ctx context.Context, box jobBox, script, stage string) error {
 	}
 	defer text.Close()
 	// A session of its own makes the script and all that it starts one group.
-	words := box.command("setsid", "--wait", "bash", "-c", inBox, "-", box.notes, stage)
-	err = start(ctx, words, text, os.Stdout)
+	err = box.inside(ctx, text, os.Stdout, "setsid", "--wait", "bash", "-c", inBox, "-", box.notes, stage)
 	if ctx.Err() != nil {
 		// The script would go on in the box, so it is ended there.
 		last, done := context.WithTimeout(context.Background(), patience)
@@ -163,7 +162,7 @@ func run(ctx context.Context, box jobBox, script, stage string) error {
 		return err
 	}
 	var noted strings.Builder
-	err = start(ctx, box.command("cat", box.notes+"/"+stage+".code"), nil, &noted)
+	err = box.inside(ctx, nil, &noted, "cat", box.notes+"/"+stage+".code")
 	if err != nil || strings.TrimSpace(noted.String()) != strconv.Itoa(ended.ExitCode()) {
 		return fmt.Errorf("%s was lost while %s ran: %w", box.name, stage, ended)
 	}
@@ -184,7 +183,7 @@ func cleanup(ctx context.Context, box jobBox) error {
 
 // Ends the script that runs in the box; `how` is "stop" or "go-on".
 func endWork(ctx context.Context, box jobBox, how string) error {
-	return start(ctx, box.command("bash", "-c", endWorkScript, "-", box.notes, how), nil, nil)
+	return box.inside(ctx, nil, nil, "bash", "-c", endWorkScript, "-", box.notes, how)
 }
 
 // Runs a program to its end. A signal to the driver ends it, too.

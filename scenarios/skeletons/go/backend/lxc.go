@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func (box jobBox) create(ctx context.Context) error {
 	if err := start(ctx, []string{"lxc", "launch", image, box.name}, nil, nil); err != nil {
 		return err
 	}
-	return start(ctx, box.command("mkdir", "-p", box.buildsDir, box.cacheDir, box.notes), nil, nil)
+	return box.inside(ctx, nil, nil, "mkdir", "-p", box.buildsDir, box.cacheDir, box.notes)
 }
 
 // Removes the box with all that runs in it; succeeds if there is none.
@@ -52,7 +53,7 @@ func (box jobBox) remove(ctx context.Context) error {
 	return start(ctx, []string{"lxc", "delete", "--force", box.name}, nil, nil)
 }
 
-// What is to be started for a command in the box, with its standard input, output and exit code.
-func (box jobBox) command(words ...string) []string {
-	return append([]string{"lxc", "exec", box.name, "--"}, words...)
+// Runs a command in the box to its end. An *exec.ExitError has the code of the command, or of the tool that leads into the box.
+func (box jobBox) inside(ctx context.Context, input io.Reader, output io.Writer, words ...string) error {
+	return start(ctx, append([]string{"lxc", "exec", box.name, "--"}, words...), input, output)
 }

@@ -7,6 +7,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 )
@@ -54,5 +55,7 @@ func (box jobBox) remove(ctx context.Context) error {
 	return os.RemoveAll(box.place)
 }
 
-// What is to be started for a command in the box, with its standard input, output and exit code.
-func (box jobBox) command(words ...string) []string { return words }
+// Runs a command in the box to its end. How it has ended otherwise than well is an *exec.ExitError.
+func (box jobBox) inside(ctx context.Context, input io.Reader, output io.Writer, words ...string) error {
+	return start(ctx, words, input, output)
+}

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"regexp"
 )
@@ -45,7 +46,7 @@ func (box jobBox) create(ctx context.Context) error {
 	if err := start(ctx, words, nil, nil); err != nil {
 		return err
 	}
-	return start(ctx, box.command("mkdir", "-p", box.buildsDir, box.cacheDir, box.notes), nil, nil)
+	return box.inside(ctx, nil, nil, "mkdir", "-p", box.buildsDir, box.cacheDir, box.notes)
 }
 
 // Removes the box with all that runs in it; succeeds if there is none.
@@ -53,7 +54,7 @@ func (box jobBox) remove(ctx context.Context) error {
 	return start(ctx, []string{"podman", "rm", "--force", "--time", "0", "--volumes", box.name}, nil, nil)
 }
 
-// What is to be started for a command in the box, with its standard input, output and exit code.
-func (box jobBox) command(words ...string) []string {
-	return append([]string{"podman", "exec", "--interactive", box.name}, words...)
+// Runs a command in the box to its end. An *exec.ExitError has the code of the command, or of the tool that leads into the box.
+func (box jobBox) inside(ctx context.Context, input io.Reader, output io.Writer, words ...string) error {
+	return start(ctx, append([]string{"podman", "exec", "--interactive", box.name}, words...), input, output)
 }

@@ -90,12 +90,12 @@ impl JobBox {
     }
 
     /// What is to be started for a command in the box, with its standard input, output and exit code.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Result<Command, Failure> {
         let mut command = Command::new("docker");
         command
             .args(["exec", "--interactive", &self.name])
             .args(words);
-        command
+        Ok(command)
     }
 }
 

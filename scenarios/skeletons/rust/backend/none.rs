@@ -50,7 +50,7 @@ impl JobBox {
     /// Removes the box with all that runs in it; succeeds if there is none.
     pub fn remove(&self) -> Result<(), Failure> {
         if self.exists()? {
-            client::run(&mut end_work(self, "stop"))?;
+            client::run(&mut end_work(self, "stop")?)?;
         }
         match fs::remove_dir_all(&self.place) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -61,9 +61,9 @@ impl JobBox {
     }
 
     /// What is to be started for a command in the box, with its standard input, output and exit code.
-    pub fn command(&self, words: &[&str]) -> Command {
+    pub fn command(&self, words: &[&str]) -> Result<Command, Failure> {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
-        command
+        Ok(command)
     }
 }

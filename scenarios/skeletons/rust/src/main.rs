@@ -94,6 +94,7 @@ fn call(arguments: &[&str]) -> Result<(), Failure> {
         ["config"] => config(&job_box),
         ["prepare"] => prepare(&job_box),
         ["run", script, stage] => run(&job_box, script, stage),
+        ["stop"] => client::run(&mut end_work(&job_box, "stop")?).map(|_| ()),
         ["cleanup"] => cleanup(&job_box),
         _ => Err(Failure::System(
             "call me with config, prepare, run SCRIPT STAGE, or cleanup".to_owned(),
@@ -143,21 +144,18 @@ fn run(job_box: &JobBox, script: &str, stage: &str) -> Result<(), Failure> {
         return Err(Failure::System(format!("there is no {name}")));
     }
     // The runner may have given up on an earlier call, whose script is still there.
-    if !client::run(&mut end_work(job_box, "go-on"))?.succeeded() {
+    if !client::run(&mut end_work(job_box, "go-on")?)?.succeeded() {
         return Err(Failure::System(format!("{name} cannot be reached")));
     }
     let text = File::open(script).map_err(|error| Failure::system(script, error))?;
     // A session of its own makes the script and all that it starts one group.
     let notes = &job_box.notes;
     let words = ["setsid", "--wait", "bash", "-c", IN_BOX, "-", notes, stage];
-    let ended = client::run(job_box.command(&words).stdin(text)).inspect_err(|_| {
-        // On a signal: the script would go on in the box, so it is ended there.
-        let _ = bounded(&end_work(job_box, "stop")).status();
-    })?;
+    let ended = client::run(job_box.command(&words)?.stdin(text)).inspect_err(|_| stop_work())?;
     if ended.succeeded() {
         return Ok(());
     }
-    let mut cat = job_box.command(&["cat", &format!("{notes}/{stage}.code")]);
+    let mut cat = job_box.command(&["cat", &format!("{notes}/{stage}.code")])?;
     let last = client::run(cat.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     match ended.code {
         Some(code) if last.output.trim() == code.to_string() => Err(Failure::Build(code)),
@@ -177,19 +175,22 @@ fn cleanup(job_box: &JobBox) -> Result<(), Failure> {
 }
 
 /// What ends the script that runs in the box; `how` is "stop" or "go-on".
-pub fn end_work(job_box: &JobBox, how: &str) -> Command {
-    let mut command = job_box.command(&["bash", "-c", END_WORK, "-", &job_box.notes, how]);
+pub fn end_work(job_box: &JobBox, how: &str) -> Result<Command, Failure> {
+    let words = ["bash", "-c", END_WORK, "-", &job_box.notes, how];
+    let mut command = job_box.command(&words)?;
     command.stdin(Stdio::null()).stdout(Stdio::null());
-    command
+    Ok(command)
 }
 
-/// The same command with an end: a backend that does not answer must not keep a job that is over.
-fn bounded(command: &Command) -> Command {
+/// On a signal: the script would go on in the box, so it is ended there. In a process that can be ended itself: a backend that does
+/// not answer must not keep a job that is over.
+fn stop_work() {
+    let Ok(driver) = env::current_exe() else {
+        return;
+    };
     let mut timeout = Command::new("timeout");
     timeout.args(["--signal=KILL", PATIENCE_S]);
-    timeout.arg(command.get_program()).args(command.get_args());
-    timeout.stdin(Stdio::null()).stdout(Stdio::null());
-    timeout
+    let _ = timeout.arg(driver).arg("stop").status();
 }
 
 /// Where the runner looks for the code of a script that has failed; older runners do not.
