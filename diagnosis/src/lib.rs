@@ -1,6 +1,6 @@
 //! From logs to causes: what a job log, a runner's log or a report says about why a job went wrong.
 //!
-//! Pure: text in, [`model::Diagnosis`] out. [`text`] makes lines of any file, [`mod@line`] and [`runner_log`] take them apart,
+//! Pure: text in, [`model::Diagnosis`] out. [`text`] makes lines of any file, `wrapped` finds logs inside of others, [`mod@line`] and [`runner_log`] take them apart,
 //! [`job_log`] and [`jobs`] make of them the [`story`] of each job, and [`rules`] compares stories with the symptoms that
 //! `scenarios/symptoms/` holds as data. Nothing here knows the words of a particular driver: structure comes first.
 
@@ -15,6 +15,7 @@ pub mod rules;
 pub mod runner_log;
 pub mod story;
 pub mod text;
+mod wrapped;
 
 use driver_conformance_reports::text::visible_line;
 
@@ -25,6 +26,7 @@ use rules::{EVIDENCE_MAX, Match};
 use runner_log::Entry;
 use story::Story;
 use text::Input;
+use wrapped::Lines;
 
 /// Says what some files show together.
 pub fn diagnose(inputs: &[Input]) -> Diagnosis {
@@ -52,58 +54,140 @@ pub fn diagnose(inputs: &[Input]) -> Diagnosis {
     }
 }
 
+/// How many layers a log may be wrapped in: a string of JSON, in a line of a collector, in an answer of its API.
+const LAYERS_MAX: usize = 3;
+
+/// What a file tells.
+#[derive(Default)]
+struct Content {
+    stories: Vec<Story>,
+    notes: Vec<String>,
+}
+
 /// Adds the stories that a file tells.
 fn read(input: &Input, index: usize, stories: &mut Vec<Story>, notes: &mut Vec<String>) {
-    let raw = prefix::strip(input.lines());
     if input.is_partial() {
         notes.push(format!(
             "{}: too large, its middle was left out",
             input.name
         ));
     }
-    let lines: Vec<Line> = raw
-        .iter()
-        .map(|(number, line)| Line::parse(*number, line))
-        .collect();
-    let before = stories.len();
-    // What a script prints may look like a runner's log; where the log has streams, nothing else writes into it.
-    let has_streams = lines.iter().any(|line| line.stream.is_some());
-    let entries = if has_streams {
-        Vec::new()
-    } else {
-        entries_of(&raw)
+    let source = Source {
+        name: &input.name,
+        index,
     };
-    match job_log::read(&lines, index) {
-        JobLog::Custom(story) => stories.push(*story),
-        JobLog::Other(executor) => {
-            notes.push(format!(
-                "{}: a job of the executor \"{}\", not of the Custom executor",
-                input.name,
-                visible_line(&executor)
-            ));
-            return;
+    let content = source.content(input.whole_lines(), LAYERS_MAX);
+    stories.extend(content.stories);
+    notes.extend(content.notes);
+}
+
+/// Where lines come from.
+struct Source<'input> {
+    name: &'input str,
+    index: usize,
+}
+
+impl Source<'_> {
+    /// What lines tell, or the logs inside of them.
+    fn content(&self, mut lines: Lines, layers: usize) -> Content {
+        if layers > 0
+            && let Some(inner) = self.inside(&lines, layers)
+        {
+            return inner;
         }
-        JobLog::Fragment(story) if entries.is_empty() => stories.push(*story),
-        JobLog::Verdict if entries.is_empty() => {
-            notes.push(format!(
-                "{}: the end of a job without what came before: not enough to tell; needed: the log from \"Preparing the\" on",
-                input.name
-            ));
-            return;
+        for (_, line) in &mut lines {
+            text::cut(line);
         }
-        JobLog::Fragment(_) | JobLog::Verdict | JobLog::None => {}
+        self.of_log(lines)
     }
-    // Last words without fields are the runner's only in a log that is the runner's.
-    let is_job_log = stories.len() > before;
-    let own = entries.into_iter();
-    let own = own.filter(|entry| !is_job_log || !entry.fields.is_empty());
-    stories.extend(jobs::read(own.collect(), index));
-    if stories.len() == before {
-        notes.push(format!(
-            "{}: neither a job log, nor a runner's log, nor a report",
-            input.name
-        ));
+
+    /// What is told by the logs inside of a file that is none itself.
+    fn inside(&self, lines: &Lines, layers: usize) -> Option<Content> {
+        let is_of_runner = |(_, line): &(usize, String)| runner_log::is_json_of_runner(line);
+        if lines.iter().any(is_of_runner) {
+            return None;
+        }
+        let plain = wrapped::plain(lines);
+        if plain.len() == lines.len() || !self.of_log(plain).stories.is_empty() {
+            return None;
+        }
+        for reading in wrapped::readings(lines) {
+            let mut content = Content::default();
+            for log in reading.logs {
+                let inner = self.content(log, layers - 1);
+                content.stories.extend(inner.stories);
+            }
+            if content.stories.is_empty() {
+                continue;
+            }
+            if !reading.numbered_as_file {
+                content.notes.push(format!(
+                    "{}: a log inside of JSON, whose lines are counted for themselves",
+                    self.name
+                ));
+            }
+            return Some(content);
+        }
+        None
     }
+
+    /// What the lines of a log tell.
+    fn of_log(&self, lines: Lines) -> Content {
+        let raw = prefix::strip(lines);
+        let lines: Vec<Line> = raw
+            .iter()
+            .map(|(number, line)| Line::parse(*number, line))
+            .collect();
+        let mut content = Content::default();
+        // What a script prints may look like a runner's log; where the log has streams, nothing else writes into it.
+        let has_streams = lines.iter().any(|line| line.stream.is_some());
+        let entries = if has_streams {
+            Vec::new()
+        } else {
+            entries_of(&raw)
+        };
+        match job_log::read(&lines, self.index) {
+            JobLog::Custom(story) => content.stories.push(*story),
+            JobLog::Other(executor) => {
+                content.note(self.name, &other_executor(&executor));
+                return content;
+            }
+            JobLog::Fragment(story) if entries.is_empty() => content.stories.push(*story),
+            JobLog::Verdict if entries.is_empty() => {
+                content.note(self.name, END_ALONE);
+                return content;
+            }
+            JobLog::Fragment(_) | JobLog::Verdict | JobLog::None => {}
+        }
+        // Last words without fields are the runner's only in a log that is the runner's.
+        let is_job_log = !content.stories.is_empty();
+        let own = entries.into_iter();
+        let own = own.filter(|entry| !is_job_log || !entry.fields.is_empty());
+        let of_runner = jobs::read(own.collect(), self.index);
+        content.stories.extend(of_runner);
+        if content.stories.is_empty() {
+            content.note(
+                self.name,
+                "neither a job log, nor a runner's log, nor a report",
+            );
+        }
+        content
+    }
+}
+
+impl Content {
+    fn note(&mut self, name: &str, text: &str) {
+        self.notes.push(format!("{name}: {text}"));
+    }
+}
+
+const END_ALONE: &str = "the end of a job without what came before: not enough to tell; needed: the log from \"Preparing the\" on";
+
+fn other_executor(executor: &str) -> String {
+    format!(
+        "a job of the executor \"{}\", not of the Custom executor",
+        visible_line(executor)
+    )
 }
 
 /// The entries of a runner's log; none where no line has the fields by which the runner's are known.

@@ -148,6 +148,16 @@ fn json(body: &str) -> Option<Parts> {
     Some((level, message.trim().to_owned(), fields))
 }
 
+/// Whether a line is an entry in the runner's own JSON, whose messages may repeat those of a job log.
+pub(crate) fn is_json_of_runner(line: &str) -> bool {
+    let line = line.trim();
+    line.contains("\"msg\"")
+        && json(line).is_some_and(|(_, _, fields)| {
+            let known = KNOWN_FIELDS.iter();
+            fields.contains_key("time") && known.into_iter().any(|key| fields.contains_key(*key))
+        })
+}
+
 fn logfmt(body: &str) -> Option<Parts> {
     if !body.contains("level=") || !body.contains("msg=") {
         return None;

@@ -38,8 +38,17 @@ impl Input {
         decode(&self.head)
     }
 
-    /// Each line with its number, from 1.
+    /// Each line with its number, from 1; of a very long one only the beginning.
     pub fn lines(&self) -> Vec<(usize, String)> {
+        let mut lines = self.whole_lines();
+        for (_, line) in &mut lines {
+            cut(line);
+        }
+        lines
+    }
+
+    /// Each line with its number, from 1, however long it is.
+    pub(crate) fn whole_lines(&self) -> Vec<(usize, String)> {
         let mut lines: Vec<(usize, String)> = Vec::new();
         push_lines(&mut lines, &self.head, 1);
         if self.is_partial() {
@@ -48,6 +57,15 @@ impl Input {
         }
         lines
     }
+}
+
+/// Leaves as much of a line as is looked at.
+pub(crate) fn cut(line: &mut String) {
+    let mut end = line.len().min(LINE_BYTES_MAX);
+    while !line.is_char_boundary(end) {
+        end -= 1;
+    }
+    line.truncate(end);
 }
 
 fn count_breaks(bytes: &[u8]) -> usize {
@@ -59,11 +77,7 @@ fn count_breaks(bytes: &[u8]) -> usize {
 fn push_lines(lines: &mut Vec<(usize, String)>, bytes: &[u8], first: usize) {
     let text = decode(bytes);
     for (index, line) in text.split('\n').enumerate() {
-        let mut end = line.len().min(LINE_BYTES_MAX);
-        while !line.is_char_boundary(end) {
-            end -= 1;
-        }
-        lines.push((first + index, line[..end].trim_end_matches('\r').to_owned()));
+        lines.push((first + index, line.trim_end_matches('\r').to_owned()));
     }
     if lines.last().is_some_and(|(_, line)| line.is_empty()) {
         lines.pop();

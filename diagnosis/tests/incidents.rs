@@ -393,6 +393,80 @@ fn what_stands_in_front_of_every_line_does_not_matter() {
     }
 }
 
+/// A text as a string of JSON.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text is a string")
+}
+
+#[test]
+fn a_log_inside_of_json_tells_the_same() {
+    let log = first_script("Host key verification failed.\n", FIRST_SCRIPT_255);
+    let answer = format!(
+        "{{\"id\": 5, \"status\": \"failed\", \"log\": {}}}",
+        quoted(&log)
+    );
+    let rows = |row: &dyn Fn(&str) -> String, between: &str| -> String {
+        let rows: Vec<String> = log.lines().map(row).collect();
+        rows.join(between)
+    };
+    let wrapped = [
+        ("an answer", answer.clone()),
+        (
+            "an answer in an answer",
+            format!("{{\"body\": {}}}", quoted(&answer)),
+        ),
+        (
+            "indented",
+            format!("[\n  {{\n    \"trace\": {}\n  }}\n]\n", quoted(&log)),
+        ),
+        ("cut off", answer.trim_end_matches('}').to_owned()),
+        (
+            "with a head",
+            format!("HTTP/2 200\ncontent-type: application/json\n\n{answer}\n"),
+        ),
+        (
+            "an object a line",
+            rows(
+                &|line| {
+                    format!(
+                        "{{\"stream\": \"stdout\", \"log\": {}}}",
+                        quoted(&format!("{line}\r\n"))
+                    )
+                },
+                "\n",
+            ),
+        ),
+        (
+            "pairs",
+            format!(
+                "{{\"values\": [{}]}}",
+                rows(&|line| format!("[\"1795478400\", {}]", quoted(line)), ", ")
+            ),
+        ),
+        (
+            "pieces of lines",
+            format!(
+                "{{\"lines\": [{}]}}",
+                rows(
+                    &|line| format!("{{\"content\": [{{\"text\": {}}}]}}", quoted(line)),
+                    ", "
+                )
+            ),
+        ),
+    ];
+    for (name, text) in wrapped {
+        expect(name, &text, "run prepare_script ssh-refused");
+    }
+    // What a script prints is no log, and a job that went well stays one.
+    let shown = in_step(&format!("$ curl api\n{answer}\n"), "Job succeeded");
+    assert_eq!(found(&shown), Vec::<String>::new());
+    let fine = format!(
+        "{{\"log\": {}}}",
+        quoted(&in_step("$ make\n", "Job succeeded"))
+    );
+    assert_eq!(found(&fine), Vec::<String>::new());
+}
+
 #[test]
 fn a_fragment_tells_what_its_words_tell() {
     expect(
