@@ -108,7 +108,11 @@ fn said(line: &Line) -> Option<Said<'_>> {
     if text.starts_with("Job's log exceeded limit of ") {
         return Some(Said::Warning(text));
     }
-    text.strip_prefix("WARNING: ").map(Said::Warning)
+    let warning = text.strip_prefix("WARNING: ")?;
+    match warning.strip_prefix("Preparation failed: ") {
+        Some(error) => Some(Said::PreparationFailed(error)),
+        None => Some(Said::Warning(warning)),
+    }
 }
 
 /// Reads a job log.

@@ -134,10 +134,11 @@ impl Source<'_> {
     /// What the lines of a log tell.
     fn of_log(&self, lines: Lines) -> Content {
         let raw = prefix::strip(lines);
-        let lines: Vec<Line> = raw
+        let mut lines: Vec<Line> = raw
             .iter()
             .map(|(number, line)| Line::parse(*number, line))
             .collect();
+        line::forget_single_stream(&mut lines);
         let mut content = Content::default();
         // What a script prints may look like a runner's log; where the log has streams, nothing else writes into it.
         let has_streams = lines.iter().any(|line| line.stream.is_some());

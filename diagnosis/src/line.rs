@@ -122,6 +122,16 @@ impl Line {
     }
 }
 
+/// Where all lines are of one stream, it tells nothing of who wrote them: the log did not come from the runner as it is.
+pub fn forget_single_stream(lines: &mut [Line]) {
+    if lines.iter().any(|line| line.stream == Some(Stream::Run)) {
+        return;
+    }
+    for line in lines {
+        line.stream = None;
+    }
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "milliseconds since 1970 fit into the 52 bits"

@@ -148,7 +148,16 @@ pub fn parse_failure(message: &str) -> (String, FailureClass, bool) {
             let end = inner.find(". Check https://").unwrap_or(inner.len());
             (inner[..end].to_owned(), class, true)
         }
-        None => (rest.to_owned(), class, false),
+        None => (as_of_custom_executor(rest), class, false),
+    }
+}
+
+/// Other executors say `exit code` where the Custom executor says `exit status`, and who writes a log down from memory mixes them up.
+fn as_of_custom_executor(message: &str) -> String {
+    let code = message.strip_prefix("exit code ");
+    match code.filter(|code| code.parse::<i64>().is_ok()) {
+        Some(code) => format!("exit status {code}"),
+        None => message.to_owned(),
     }
 }
 
