@@ -254,16 +254,16 @@ fn aimed_at_in(job: &CaseJob) -> impl Iterator<Item = Transition> {
 
 /// All transitions into which this runner can lead a driver with these programs.
 pub(super) fn reachable(runner: &RunnerConfig) -> BTreeSet<Transition> {
-    let courses = [Course::Smooth, Course::ScriptFails, Course::SourcesFail];
-    courses
-        .into_iter()
-        .flat_map(|course| reachable_in(&Walker::new(course, runner)))
-        .collect()
+    let mut found = BTreeSet::new();
+    for course in [Course::Smooth, Course::ScriptFails, Course::SourcesFail] {
+        find_reachable(&Walker::new(course, runner), &mut found);
+    }
+    found
 }
 
-fn reachable_in(walker: &Walker) -> BTreeSet<Transition> {
+/// Adds what can be reached in this course. What was found in another one is not looked for again: each walk is a whole job.
+fn find_reachable(walker: &Walker, found: &mut BTreeSet<Transition>) {
     let undisturbed = walker.walk(None);
-    let mut found = BTreeSet::new();
     for (program, stage) in undisturbed.calls.iter().cloned().collect::<BTreeSet<_>>() {
         let with = |fate| Transition {
             program,
@@ -282,22 +282,26 @@ fn reachable_in(walker: &Walker) -> BTreeSet<Transition> {
             );
         }
         for event in EVENTS {
+            let [heedful, deaf] = [false, true].map(|deaf| with(Fate::Meets { event, deaf }));
             if !sends_signals(event) {
-                found.insert(with(Fate::Meets { event, deaf: false }));
+                found.insert(heedful);
+                continue;
+            }
+            // Only a script can be made deaf, and only a signal tells.
+            let may_be_deaf = program == Program::Run;
+            if found.contains(&heedful) && (found.contains(&deaf) || !may_be_deaf) {
                 continue;
             }
             let disturbed = walker.walk(Some(((program, stage.clone()), event)));
             if disturbed == undisturbed {
                 continue;
             }
-            found.insert(with(Fate::Meets { event, deaf: false }));
-            // Only a script can be made deaf, and only a signal tells.
-            if program == Program::Run && disturbed.signalled {
-                found.insert(with(Fate::Meets { event, deaf: true }));
+            found.insert(heedful);
+            if may_be_deaf && disturbed.signalled {
+                found.insert(deaf);
             }
         }
     }
-    found
 }
 
 /// Longer than any limit of a call or a stage, since only a shorter one counts.
