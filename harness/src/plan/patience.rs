@@ -16,8 +16,11 @@ use super::hang::{NOMINAL_FORCE_KILL, NOMINAL_GRACEFUL_KILL};
 pub const GRACEFUL_KILL_SECONDS_MIN: u64 = 2;
 /// Least time between SIGKILL and giving up.
 pub const FORCE_KILL_SECONDS_MIN: u64 = 2;
-/// Least time for a call of config, prepare or cleanup.
+/// Least time for a call of config.
 pub const CALL_SECONDS_MIN: u64 = 8;
+/// Least time for a call of prepare or cleanup. They end what a job has left behind, and where its processes do not heed
+/// SIGTERM it is usual to give them ten seconds, which the nominal job never needs.
+pub const ENDING_CALL_SECONDS_MIN: u64 = 25;
 /// Least time for a job that nothing happens to.
 pub const JOB_SECONDS_MIN: u64 = 20;
 /// Least time for a job that is meant to reach its timeout.
@@ -94,8 +97,8 @@ impl Calibration {
     pub fn apply(&self, custom: &mut CustomConfig) {
         let setting = |seconds: u64| Some(i64::try_from(seconds).unwrap_or(i64::MAX));
         custom.config_exec_timeout = setting(seconds(self.config, 5, CALL_SECONDS_MIN));
-        custom.prepare_exec_timeout = setting(seconds(self.prepare, 5, CALL_SECONDS_MIN));
-        custom.cleanup_exec_timeout = setting(seconds(self.cleanup, 5, CALL_SECONDS_MIN));
+        custom.prepare_exec_timeout = setting(seconds(self.prepare, 5, ENDING_CALL_SECONDS_MIN));
+        custom.cleanup_exec_timeout = setting(seconds(self.cleanup, 5, ENDING_CALL_SECONDS_MIN));
         custom.graceful_kill_timeout =
             setting(seconds(self.longest(), 3, GRACEFUL_KILL_SECONDS_MIN));
         custom.force_kill_timeout = setting(seconds(self.longest(), 1, FORCE_KILL_SECONDS_MIN));
@@ -155,7 +158,11 @@ mod tests {
         let mut custom = CustomConfig::default();
         Calibration::default().apply(&mut custom);
         assert_eq!(custom.graceful_kill_timeout, Some(2));
-        assert_eq!(custom.cleanup_exec_timeout, Some(8));
+        assert_eq!(custom.config_exec_timeout, Some(8));
+        // Ten seconds for processes that do not heed SIGTERM, on a machine that is twice as slow for a moment.
+        let grace = 10;
+        assert!(custom.prepare_exec_timeout >= Some(2 * grace));
+        assert!(custom.cleanup_exec_timeout >= Some(2 * grace));
     }
 
     #[test]
@@ -207,13 +214,13 @@ mod tests {
     #[test]
     fn a_slow_driver_gets_a_multiple_in_whole_seconds() {
         let calibration = Calibration {
-            prepare: Duration::from_millis(4100),
+            prepare: Duration::from_millis(6100),
             ..Calibration::default()
         };
         let mut custom = CustomConfig::default();
         calibration.apply(&mut custom);
-        assert_eq!(custom.prepare_exec_timeout, Some(21));
-        assert_eq!(custom.graceful_kill_timeout, Some(13));
+        assert_eq!(custom.prepare_exec_timeout, Some(31));
+        assert_eq!(custom.graceful_kill_timeout, Some(19));
         assert!(calibration.job_timeout() >= Duration::from_secs(20));
     }
 }

@@ -300,6 +300,12 @@ impl<'run> Run<'run> {
         }
     }
 
+    /// Forgets those that are meant, and returns them.
+    fn forget(&self, meant: impl Fn(&Hang) -> bool) -> Vec<Hang> {
+        let mut known = self.hangs.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extract_if(.., |hang| meant(hang)).collect()
+    }
+
     fn known_hangs(&self) -> Vec<Hang> {
         let known = self.hangs.lock().unwrap_or_else(PoisonError::into_inner);
         known.clone()
@@ -465,6 +471,12 @@ impl<'run> Run<'run> {
             return;
         }
         late.sort_by_key(|index| results[*index].duration);
+        // What they showed to hang may only have been slow, and is no reason to end them early this time.
+        let shown_by = |hang: &Hang| {
+            late.iter()
+                .any(|index| results[*index].case.name == hang.case)
+        };
+        let doubted = self.forget(shown_by);
         progress
             .note("something came too late or stayed too long; looking again, one case at a time");
         let mut confirmed: BTreeSet<&'static str> = BTreeSet::new();
@@ -484,6 +496,31 @@ impl<'run> Run<'run> {
             }
             confirmed.extend(again.found_by_time());
             results[index] = again;
+        }
+        let known = self.known_hangs();
+        let known = |hang: &Hang| known.iter().any(|known| known.program == hang.program);
+        // A check that has found it alone needed no more of the cases, which is as good.
+        let still_found = |hang: &Hang| {
+            let shown = results.iter().find(|result| result.case.name == hang.case);
+            shown.is_some_and(|result| !result.found_by_time().is_empty())
+        };
+        if doubted
+            .iter()
+            .any(|hang| !known(hang) && !still_found(hang))
+        {
+            self.whole_again(results, progress);
+        }
+    }
+
+    /// Cases that were ended where they came to a call that was wrongly taken to hang are run to their end, one at a time.
+    fn whole_again(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
+        progress.note("what seemed to hang was only slow; running the cases that were ended there");
+        for result in results.iter_mut().filter(|result| result.was_cut_short()) {
+            let again = self.timed_again(result);
+            if self.options.interruption.signal().is_some() {
+                return;
+            }
+            *result = again;
         }
     }
 

@@ -118,11 +118,17 @@ impl Trace {
             .take_while(|call| whole(call))
             .count();
         self.calls.truncate(count);
-        self.events.retain(|event| event.at < started);
-        self.stimuli.retain(|stimulus| stimulus.at < started);
+        let earlier = |made_by: Option<CallIndex>| made_by.is_some_and(|call| call.0 < count);
+        let of_the_part = |call: Option<CallIndex>| call.is_none_or(|call| call.0 < count);
+        self.events
+            .retain(|event| event.at < started && of_the_part(event.kind.call()));
+        // What was done to a call that was not over yet is not known to have had an effect.
+        self.stimuli
+            .retain(|stimulus| stimulus.at < started && of_the_part(stimulus.hit));
+        self.requests.retain(|request| of_the_part(request.call));
+        self.ledger.retain(|entry| of_the_part(entry.call));
         self.surviving_processes.clear();
         self.left_files.clear();
-        let earlier = |made_by: Option<CallIndex>| made_by.is_some_and(|call| call.0 < count);
         self.appeared_files.retain(|file| earlier(file.made_by));
         self.secret_files
             .retain(|file| !file.left && earlier(file.made_by));
@@ -275,6 +281,24 @@ pub enum TraceEventKind {
     Stimulus(String),
     /// The job was over.
     JobFinished(Outcome),
+}
+
+impl TraceEventKind {
+    /// The call that it happened to, if it is about one.
+    pub fn call(&self) -> Option<CallIndex> {
+        match self {
+            Self::CallStarted(call)
+            | Self::CallNotStarted(call, _)
+            | Self::Marker(call, _)
+            | Self::FirstOutput(call, _)
+            | Self::LeaderExited(call, _)
+            | Self::PipeClosed(call, _)
+            | Self::SignalSent(call, ..)
+            | Self::CallEnded(call)
+            | Self::CallAbandoned(call) => Some(*call),
+            Self::Stimulus(_) | Self::JobFinished(_) => None,
+        }
+    }
 }
 
 /// A line printed by a probe script: `driver-conformance:<nonce>:<word>[:<number>]`.
@@ -503,10 +527,11 @@ pub struct Holding {
 
 #[cfg(test)]
 mod tests {
-    use super::CallIndex;
-    use crate::checks::testing::{Scene, exits};
+    use super::{AppliedStimulus, CallIndex};
+    use crate::checks::testing::{Scene, exits, hangs};
+    use crate::contract::moment::Moment;
     use crate::contract::stage::Program;
-    use crate::plan::case::JobOrder;
+    use crate::plan::case::{JobOrder, StimulusAction};
 
     #[test]
     fn the_part_before_a_call_holds_what_was_over_then() {
@@ -527,5 +552,26 @@ mod tests {
             .but(|call| call.ended = None)
             .call(Program::Prepare, 0);
         assert_eq!(scene.trace.before(CallIndex(2)).calls.len(), 1);
+    }
+
+    /// A run that SIGTERM does not end is still there when cleanup, which hangs, is started.
+    #[test]
+    fn nothing_in_it_is_about_a_call_that_is_not() {
+        let mut scene = Scene::new()
+            .call(Program::Config, 0)
+            .run("build_script", hangs(), 143)
+            .but(|call| call.ended = None)
+            .call(Program::Cleanup, 143);
+        scene.trace.stimuli.push(AppliedStimulus {
+            at: Moment::START,
+            job: 0,
+            action: StimulusAction::Abort,
+            hit: Some(CallIndex(1)),
+        });
+        let before = scene.trace.before(CallIndex(2));
+        assert_eq!(before.calls.len(), 1);
+        let events = before.events.iter().filter_map(|event| event.kind.call());
+        let stimuli = before.stimuli.iter().filter_map(|stimulus| stimulus.hit);
+        assert!(events.chain(stimuli).all(|call| call == CallIndex(0)));
     }
 }
