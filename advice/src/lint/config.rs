@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{LintProblem, Severity};
+use super::{LintProblem, Severity, conversion};
 
 /// Rule of a file that is no TOML.
 pub(super) const SYNTAX: &str = "syntax";
@@ -34,8 +34,65 @@ pub struct Config {
     pub shutdown_timeout: Option<Placed<i64>>,
     /// Runners with the Custom executor.
     pub runners: Vec<Runner>,
+    /// Keys that belong to another table, in a file with a runner of the Custom executor.
+    pub misplaced: Vec<MisplacedKey>,
+    /// Executors whose name is that of the Custom executor but for its letters.
+    pub misspelt_executors: Vec<Placed<String>>,
     /// Values of the wrong type.
     pub type_problems: Vec<LintProblem>,
+}
+
+/// A table of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Home {
+    /// What stands before all tables.
+    File,
+    /// `[[runners]]`
+    Runner,
+    /// `[runners.custom]`
+    Custom,
+}
+
+impl Home {
+    /// What people call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::File => "the file itself",
+            Self::Runner => "[[runners]]",
+            Self::Custom => "[runners.custom]",
+        }
+    }
+
+    /// How a key comes to it.
+    pub(super) fn remedy(self, key: &str) -> String {
+        match self {
+            Self::File => format!("move `{key}` to the beginning of the file, above every table"),
+            Self::Runner => {
+                format!("move `{key}` up, between [[runners]] and the next line in brackets")
+            }
+            Self::Custom => format!("move `{key}` below [runners.custom]"),
+        }
+    }
+}
+
+/// A key in a table where the runner does not look for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MisplacedKey {
+    /// The key.
+    pub key: Placed<String>,
+    /// Where it is.
+    pub table: Home,
+    /// Where it belongs.
+    pub home: Home,
+}
+
+/// A key that the runner does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownKey {
+    /// The key.
+    pub key: Placed<String>,
+    /// The type of its value.
+    pub found: &'static str,
 }
 
 /// One `[[runners]]`.
@@ -73,7 +130,7 @@ pub struct Custom {
     /// Timeouts that are set to something that is no number of seconds.
     pub unreadable: Vec<&'static str>,
     /// Keys that the runner does not know.
-    pub unknown: Vec<Placed<String>>,
+    pub unknown: Vec<UnknownKey>,
 }
 
 impl Custom {
@@ -123,11 +180,46 @@ pub(super) const TIMEOUTS: [&str; 5] = [
     "force_kill_timeout",
 ];
 
+/// Keys before all tables.
+const OF_FILE: [&str; 4] = [
+    "concurrent",
+    "check_interval",
+    "shutdown_timeout",
+    "log_level",
+];
+/// Keys of `[[runners]]` that people write elsewhere.
+const OF_RUNNER: [&str; 8] = [
+    "executor",
+    "shell",
+    "builds_dir",
+    "cache_dir",
+    "environment",
+    "output_limit",
+    "limit",
+    "request_concurrency",
+];
+
+/// The table that a key belongs to.
+fn home_of(key: &str) -> Option<Home> {
+    let is = |known: &str| known.eq_ignore_ascii_case(key);
+    if OF_FILE.iter().any(|known| is(known)) {
+        return Some(Home::File);
+    }
+    if OF_RUNNER.iter().any(|known| is(known)) {
+        return Some(Home::Runner);
+    }
+    let mut of_custom = PROGRAMS.iter().chain(&TIMEOUTS).chain(&ARGUMENTS);
+    of_custom.any(|known| is(known)).then_some(Home::Custom)
+}
+
 type Table<'text> = DeTable<'text>;
 type Value<'text> = Spanned<DeValue<'text>>;
 
+#[derive(Default)]
 struct Reader {
     problems: Vec<LintProblem>,
+    misplaced: Vec<MisplacedKey>,
+    misspelt_executors: Vec<Placed<String>>,
 }
 
 impl Config {
@@ -153,9 +245,7 @@ impl Config {
                 clauses: &["A1"],
             })
         })?;
-        let mut reader = Reader {
-            problems: Vec::new(),
-        };
+        let mut reader = Reader::default();
         let root = document.get_ref();
         let mut config = Self {
             text: text.to_owned(),
@@ -170,7 +260,12 @@ impl Config {
             let header = first_line(text, runner.span());
             config.runners.extend(reader.runner(table, header));
         }
+        if !config.runners.is_empty() {
+            reader.misplaced_in(root, Home::File);
+        }
         config.type_problems = reader.problems;
+        config.misplaced = reader.misplaced;
+        config.misspelt_executors = reader.misspelt_executors;
         Ok(config)
     }
 }
@@ -192,18 +287,39 @@ fn entry<'table, 'text>(
 }
 
 impl Reader {
-    fn mismatch(&mut self, key: &str, what: &str, example: &str, value: &Spanned<DeValue<'_>>) {
+    fn mismatch(&mut self, key: &str, what: &str, example: &str, value: &Value<'_>) {
         let found = value.get_ref().type_str();
+        let meant = conversion::converted(key, what, value.get_ref());
+        let help = match &meant {
+            Some(meant) => meant.help.clone(),
+            None => format!("write it like this: `{key} = {example}`"),
+        };
         self.problems.push(LintProblem {
             rule: WRONG_TYPE,
             severity: Severity::Error,
             message: format!("`{key}` must be {what}; the runner refuses the whole file"),
             label: format!("found {found}"),
-            help: format!("write it like this: `{key} = {example}`"),
+            help,
             span: value.span(),
-            edit: unquoted(key, what, value),
+            edit: meant.and_then(|meant| meant.text).map(|text| super::Edit {
+                span: value.span(),
+                text,
+            }),
             clauses: &["A1"],
         });
+    }
+
+    /// Notes the keys of a table that belong to another one.
+    fn misplaced_in(&mut self, table: &Table<'_>, place: Home) {
+        let keys = table.iter().filter_map(|(name, value)| {
+            let home = home_of(name.get_ref())?;
+            (home != place).then(|| MisplacedKey {
+                key: placed(name.get_ref(), name.span(), value),
+                table: place,
+                home,
+            })
+        });
+        self.misplaced.extend(keys);
     }
 
     fn integer(&mut self, table: &Table<'_>, key: &str) -> Option<Placed<i64>> {
@@ -296,12 +412,15 @@ impl Reader {
     fn runner(&mut self, table: &Table<'_>, header: Range<usize>) -> Option<Runner> {
         let executor = self.string(table, "executor");
         let custom = entry(table, "custom").map(|(_, value)| value);
-        let is_custom = executor
-            .as_ref()
-            .map_or(custom.is_some(), |executor| executor.value == "custom");
+        let is_custom = executor.as_ref().map_or(custom.is_some(), |executor| {
+            executor.value.trim().eq_ignore_ascii_case("custom")
+        });
         if !is_custom {
             return None;
         }
+        let misspelt = executor.filter(|executor| executor.value != "custom");
+        self.misspelt_executors.extend(misspelt);
+        self.misplaced_in(table, Home::Runner);
         Some(Runner {
             header: header.clone(),
             name: self
@@ -353,26 +472,24 @@ impl Reader {
             let mut known = PROGRAMS.iter().chain(&TIMEOUTS).chain(&ARGUMENTS);
             match known.find(|known| known.eq_ignore_ascii_case(written)) {
                 Some(known) => custom.known.push(known),
-                None => custom.unknown.push(Placed {
-                    value: written.to_owned(),
-                    span: value.span(),
-                    key: name.span(),
+                // That is told by the table it belongs to.
+                None if home_of(written).is_some() => {}
+                None => custom.unknown.push(UnknownKey {
+                    key: placed(written, name.span(), value),
+                    found: value.get_ref().type_str(),
                 }),
             }
         }
-        custom.unknown.sort_by_key(|unknown| unknown.key.start);
+        self.misplaced_in(table, Home::Custom);
+        custom.unknown.sort_by_key(|unknown| unknown.key.key.start);
         custom
     }
 }
 
-/// A number in quotes is one without them.
-fn unquoted(key: &str, what: &str, value: &Spanned<DeValue<'_>>) -> Option<super::Edit> {
-    let DeValue::String(text) = value.get_ref() else {
-        return None;
-    };
-    let number: i64 = text.trim().parse().ok()?;
-    (what == "an integer" && !key.is_empty()).then(|| super::Edit {
+fn placed(text: &str, key: Range<usize>, value: &Value<'_>) -> Placed<String> {
+    Placed {
+        value: text.to_owned(),
         span: value.span(),
-        text: number.to_string(),
-    })
+        key,
+    }
 }

@@ -4,7 +4,9 @@
 //! where the remedy is mechanical, the edit that makes it.
 
 mod config;
+mod conversion;
 mod hints;
+mod near;
 mod report;
 mod rules;
 

@@ -28,6 +28,7 @@ fn state(path: &str) -> PathState {
     match path {
         "/opt/driver/absent" => PathState::Missing,
         "/opt/driver/text" => PathState::NotExecutable,
+        _ if path.contains(' ') => PathState::Missing,
         _ => PathState::Program,
     }
 }
@@ -53,7 +54,7 @@ fn shown(text: &str, problems: &[LintProblem]) -> String {
 }
 
 /// For each rule: what is changed in the good configuration, and whether the report shows jobs that disturb each other.
-const BAD: [(&str, &str, &str, bool); 24] = [
+const BAD: [(&str, &str, &str, bool); 35] = [
     ("syntax", "shell = \"bash\"", "shell = bash", false),
     (
         "wrong-type",
@@ -168,6 +169,67 @@ const BAD: [(&str, &str, &str, bool); 24] = [
         "wrong-type",
         "prepare_exec_timeout = 600",
         "prepare_exec_timeout = \"-5\"",
+        false,
+    ),
+    (
+        "unknown-key",
+        "prepare_exec_timeout = 600",
+        "prepare_timeout = 600",
+        false,
+    ),
+    (
+        "unknown-key",
+        "prepare_exec_timeout = 600",
+        "exec_timeout = 600",
+        false,
+    ),
+    (
+        "wrong-type",
+        "prepare_exec_timeout = 600",
+        "prepare_exec_timeout = \"10m\"",
+        false,
+    ),
+    (
+        "wrong-type",
+        "prepare_exec_timeout = 600",
+        "prepare_exec_timeout = 600.0",
+        false,
+    ),
+    (
+        "wrong-type",
+        "run_args = [\"--fast\"]",
+        "run_args = \"--fast\"",
+        false,
+    ),
+    (
+        "wrong-type",
+        "run_exec = \"/opt/driver/run\"",
+        "run_exec = [\"/opt/driver/run\", \"--slow\"]",
+        false,
+    ),
+    (
+        "wrong-type",
+        "  shell = \"bash\"\n",
+        "  shell = \"bash\"\n  environment = { A = \"1\", B = \"two\" }\n",
+        false,
+    ),
+    (
+        "arguments-in-program",
+        "\"/opt/driver/run\"",
+        "\"/opt/driver/run --verbose build\"",
+        false,
+    ),
+    ("executor-misspelt", "\"custom\"", "\"Custom\"", false),
+    (
+        "misplaced-key",
+        "    force_kill_timeout = 10\n",
+        "    force_kill_timeout = 10\n    builds_dir = \"/builds\"\n    shutdown_timeout = 5\n",
+        false,
+    ),
+    (
+        "misplaced-key",
+        "  shell = \"bash\"\n",
+        "  shell = \"bash\"\n  graceful_kill_timeout = 60\n",
         false,
     ),
 ];

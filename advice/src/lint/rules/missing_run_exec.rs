@@ -12,6 +12,8 @@ pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
         let (span, label) = match (named, custom) {
             (Some(run), _) if run.value.is_empty() => (run.span.clone(), "empty"),
             (Some(_), _) => continue,
+            // One of the wrong type is there, and told for itself.
+            (None, Some(custom)) if custom.has("run_exec") => continue,
             (None, Some(custom)) => (custom.header.clone(), "has no `run_exec`"),
             (None, None) => (runner.header.clone(), "has no [runners.custom]"),
         };

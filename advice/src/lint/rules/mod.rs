@@ -1,9 +1,12 @@
 //! The rules for `config.toml`, one file each.
 
+mod arguments_in_program;
 mod cleanup_beside_run;
 mod concurrent_without_isolation;
 mod environment_entry_dropped;
+mod executor_misspelt;
 mod force_kill_long;
+mod misplaced_key;
 mod missing_directories;
 mod missing_run_exec;
 mod output_limit_small;
@@ -30,6 +33,7 @@ pub(super) type Rule = (
 
 /// Every rule.
 pub(super) const ALL: &[Rule] = &[
+    (arguments_in_program::ID, arguments_in_program::look),
     (cleanup_beside_run::ID, cleanup_beside_run::look),
     (
         concurrent_without_isolation::ID,
@@ -39,7 +43,9 @@ pub(super) const ALL: &[Rule] = &[
         environment_entry_dropped::ID,
         environment_entry_dropped::look,
     ),
+    (executor_misspelt::ID, executor_misspelt::look),
     (force_kill_long::ID, force_kill_long::look),
+    (misplaced_key::ID, misplaced_key::look),
     (missing_directories::ID, missing_directories::look),
     (missing_run_exec::ID, missing_run_exec::look),
     (output_limit_small::ID, output_limit_small::look),

@@ -1,14 +1,15 @@
 //! A program that is not there, or may not be executed.
 
 use super::super::PathState;
-use super::{Config, LintProblem, Severity, Surroundings};
+use super::{Config, LintProblem, Severity, Surroundings, arguments_in_program};
 
 pub(super) const ID: &str = "program-not-executable";
 
 pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<LintProblem> {
     let mut problems = Vec::new();
     for (key, program) in config.customs().flat_map(|custom| &custom.programs) {
-        if !program.value.starts_with('/') {
+        let has_arguments = arguments_in_program::split(&program.value, surroundings).is_some();
+        if !program.value.starts_with('/') || has_arguments {
             continue;
         }
         let (label, help) = match (surroundings.path_state)(&program.value) {
