@@ -137,6 +137,7 @@ pub fn read(lines: &[Line], input: usize) -> JobLog {
         lines,
         input,
         sections,
+        is_fragment: false,
     };
     JobLog::Custom(Box::new(reader.story()))
 }
@@ -149,6 +150,7 @@ fn fragment(lines: &[Line], input: usize, sections: Sections) -> JobLog {
             lines,
             input,
             sections,
+            is_fragment: true,
         };
         return JobLog::Fragment(Box::new(reader.story()));
     }
@@ -164,6 +166,8 @@ struct Reader<'lines> {
     lines: &'lines [Line],
     input: usize,
     sections: Sections,
+    /// Whether nothing tells where a line stands.
+    is_fragment: bool,
 }
 
 /// What is known after the first look at each line.
@@ -181,7 +185,8 @@ struct Walk {
 impl Reader<'_> {
     fn story(&self) -> Story {
         let mut walk = Walk {
-            outputs: vec![Vec::new(); self.sections.all.len()],
+            // A log that begins too late to have a section is one piece.
+            outputs: vec![Vec::new(); self.sections.all.len().max(1)],
             ..Walk::default()
         };
         for (index, line) in self.lines.iter().enumerate() {
@@ -290,6 +295,11 @@ impl Reader<'_> {
         if line.text.trim().is_empty() || self.sections.is_heading(index) {
             return;
         }
+        if self.is_fragment {
+            let place = Place::of(Subject::Run).guessed();
+            self.keep(&mut walk.outputs[0], place, line);
+            return;
+        }
         let Some(at) = self.sections.of_line(index) else {
             return;
         };
@@ -300,7 +310,10 @@ impl Reader<'_> {
         let Some(place) = self.place_at(walk, index) else {
             return;
         };
-        let kept = &mut walk.outputs[at];
+        self.keep(&mut walk.outputs[at], place, line);
+    }
+
+    fn keep(&self, kept: &mut Vec<Remark>, place: Place, line: &Line) {
         if kept.len() >= FIRST_LINES_MAX + LAST_LINES_MAX {
             kept.remove(FIRST_LINES_MAX);
         }

@@ -393,6 +393,75 @@ fn what_stands_in_front_of_every_line_does_not_matter() {
     }
 }
 
+#[test]
+fn what_git_and_shells_say_is_known_in_any_language() {
+    for (text, wanted) in [
+        (
+            "/bin/bash: 行 93: git: コマンドが見つかりません\n",
+            "run get_sources tool-missing-in-environment",
+        ),
+        (
+            "bash: línea 87: git: orden no encontrada\n",
+            "run get_sources tool-missing-in-environment",
+        ),
+        (
+            "fatal: Konnte Remote-Referenz refs/heads/login nicht finden.\n",
+            "gitlab get_sources git-server-refused",
+        ),
+        (
+            "fatal: Remote branch release/9 not found in upstream origin\n",
+            "gitlab get_sources git-server-refused",
+        ),
+        (
+            "git@gitlab.example.org: Permission denied (publickey).\nfatal: Could not read from remote repository.\n",
+            "gitlab get_sources git-server-refused",
+        ),
+        (
+            "fatal: Unable to create '/builds/a/b/.git/index.lock': File exists.\n",
+            "run get_sources repository-in-use",
+        ),
+    ] {
+        expect(text, &in_sources(text, SCRIPT_1), wanted);
+    }
+}
+
+#[test]
+fn a_mistake_of_the_driver_is_told_from_one_of_the_script() {
+    let twice = |text: &str, error: &str| {
+        in_prepare(
+            &format!("{text}\nERROR: Preparation failed: {error}\nWill be retried in 3s ...\n"),
+            SYSTEM_2,
+        )
+    };
+    let line = "/opt/d/prepare.sh: line 12: CI_JOB_ID: unbound variable";
+    expect(
+        "unbound",
+        &twice(line, "exit status 2"),
+        "prepare - driver-script-broken",
+    );
+    let line = "/opt/d/prepare.sh: Zeile 12: podmann: Kommando nicht gefunden.";
+    expect(
+        "German",
+        &twice(line, "exit status 2"),
+        "prepare - driver-script-broken",
+    );
+    let line = "permission denied while trying to connect to the Docker daemon socket";
+    expect(
+        "rights",
+        &twice(line, "exit status 2"),
+        "prepare - backend-refuses",
+    );
+    let lost = "$ make test\nparamiko.ssh_exception.SSHException: Channel closed.\n";
+    expect(
+        "library",
+        &in_step(lost, SCRIPT_1),
+        "run build_script connection-lost",
+    );
+    // The end of a log, without the sections before.
+    let end = format!("client_loop: send disconnect: Broken pipe\n{RAW_255}\n");
+    expect("end", &end, "run - connection-lost");
+}
+
 /// A text as a string of JSON.
 fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text is a string")
