@@ -14,6 +14,7 @@
 //! | `backend`, `runtime` | cases, objects and their processes |
 //! | `box_init`, `box_root` | the first process of a box, and its file system |
 //! | `personality` | which tool the shims are |
+//! | `pass_through` | the real tool in its place |
 //! | [`faults`] | what can be broken, one file each |
 //! | [`ledger`] | what was asked and done |
 //! | [`client`] | the harness's side |
@@ -26,6 +27,7 @@ pub mod control;
 pub mod faults;
 mod http;
 pub mod ledger;
+mod pass_through;
 mod personality;
 pub mod place;
 mod protocol;

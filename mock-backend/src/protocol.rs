@@ -37,6 +37,8 @@ pub(crate) enum Reply {
     Run {
         /// Its path.
         path: PathBuf,
+        /// What it prints on standard output is not printed, but is the payload of the answer.
+        kept_back: bool,
     },
     /// End with this code.
     Exit {

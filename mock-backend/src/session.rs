@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ use crate::ledger::{Caller, Effect, Request, now_ms};
 use crate::personality::operations::{self, Trouble};
 use crate::personality::{Misunderstood, Parameters, Said, Verb};
 use crate::place;
-use crate::protocol::{Ran, Reply, ShimCall};
+use crate::protocol::{Reply, ShimCall};
 use crate::runtime::world::{BOX, Object, Refusal};
 use crate::wire;
 
@@ -95,6 +94,12 @@ pub(crate) fn serve(backend: &Backend, client: &UnixStream) -> io::Result<()> {
     let understood = backend
         .personality
         .understand(&shim.program, &shim.arguments);
+    let unlisted = Verb::unlisted(&shim.arguments);
+    let understood = match understood {
+        // The real tool knows what it is, or says that it does not.
+        Err(_) if backend.real.is_some() => Ok((&unlisted, Parameters::default())),
+        understood => understood,
+    };
     let verb = understood.as_ref().map_or("", |(verb, _)| verb.name());
     let mut request = noted(&case, caller, &shim, verb);
     request.sequence = backend.ledger.request(request.clone())?;
@@ -194,7 +199,8 @@ fn left_within(client: &UnixStream, patience: Duration, enough: impl Fn() -> boo
 impl Scene<'_> {
     /// Does it, with the faults that strike; `None`: nobody is there to hear the answer.
     pub(crate) fn play(&self) -> io::Result<Option<Answer>> {
-        let struck = self.backend.faults.strike(self.request);
+        let mut struck = self.backend.faults.strike(self.request);
+        struck.retain(|(_, kind)| self.backend.can_do(kind));
         let mut twists = Twists::default();
         let mut before = Before::Proceed;
         for (id, kind) in &struck {
@@ -233,15 +239,23 @@ impl Scene<'_> {
 
     fn perform(&self, twists: &Twists) -> io::Result<Answer> {
         if let Some(path) = &self.backend.real {
-            return self.pass_through(path);
+            let kept_back = twists.kept_back && !self.runs_program();
+            return self.pass_through(path, kept_back);
         }
         let answer = self.answer(twists);
-        let runs_program =
-            self.verb.operation.starts_with("box.exec") || self.verb.operation == "remote.shell";
-        if twists.twice && !runs_program {
+        if twists.twice && !self.runs_program() {
             self.answer(twists);
         }
         Ok(answer)
+    }
+
+    /// What is printed is that of a program in a box.
+    fn runs_program(&self) -> bool {
+        match self.verb.operation.as_str() {
+            "box.run" => !self.parameters.has("detach"),
+            "remote.shell" => true,
+            operation => operation.starts_with("box.exec"),
+        }
     }
 
     fn answer(&self, twists: &Twists) -> Answer {
@@ -265,40 +279,6 @@ impl Scene<'_> {
                 not_emulated(self.case, self.tool(), &what)
             }
         }
-    }
-
-    /// Has the shim run the real tool.
-    fn pass_through(&self, path: &str) -> io::Result<Answer> {
-        let candidates = path
-            .split(':')
-            .map(|directory| PathBuf::from(directory).join(self.tool()));
-        let Some(path) = candidates.into_iter().find(|path| path.is_file()) else {
-            let text = format!("{}: command not found\n", self.tool());
-            return Ok(Answer {
-                code: 127,
-                errors: text.into_bytes(),
-                ..Answer::default()
-            });
-        };
-        wire::send(self.client.as_fd(), &Reply::Run { path }, b"", &[])?;
-        let ran = wire::receive::<Ran>(self.client.as_fd())?;
-        let Some(ran) = ran else {
-            return Ok(Answer {
-                code: KILLED,
-                ..Answer::default()
-            });
-        };
-        Ok(match ran.message.code {
-            Ok(code) => Answer {
-                code,
-                ..Answer::default()
-            },
-            Err(problem) => self
-                .backend
-                .personality
-                .failure(self.tool(), &problem)
-                .into(),
-        })
     }
 
     /// The name of the program.
@@ -401,6 +381,9 @@ impl Scene<'_> {
 
     /// Ends the boxes that the request is about.
     pub(crate) fn end_boxes(&self) {
+        if self.backend.real.is_some() {
+            return self.end_real_boxes();
+        }
         for object in self.boxes() {
             if object.state.is_up() {
                 let _unheard = self.note("end", &object);

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Output, Stdio};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
@@ -78,11 +78,12 @@ fn talk(socket: &UnixStream, directory: PathBuf, program: &str) -> io::Result<i3
         match frame.message {
             Reply::Print { error } => print(error, &frame.payload)?,
             Reply::Proxy { stdin } => copy(socket, stdin, frame.descriptors)?,
-            Reply::Run { path } => {
-                let ran = Ran {
-                    code: run(&path, program),
+            Reply::Run { path, kept_back } => {
+                let (code, output) = match run(&path, program, kept_back) {
+                    Ok((code, output)) => (Ok(code), output),
+                    Err(problem) => (Err(problem), Vec::new()),
                 };
-                wire::send(socket.as_fd(), &ran, b"", &[])?;
+                wire::send(socket.as_fd(), &Ran { code }, &output, &[])?;
             }
             Reply::Exit { code } => return Ok(code),
             Reply::Die => {
@@ -107,14 +108,26 @@ fn print(error: bool, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn run(path: &Path, program: &str) -> Result<i32, String> {
-    let status = Command::new(path)
-        .arg0(program)
-        .args(std::env::args_os().skip(1))
-        .status()
-        .map_err(|error| format!("{} cannot be started: {error}", path.display()))?;
-    let by_signal = status.signal().map(|signal| 128 + signal);
-    Ok(status.code().or(by_signal).unwrap_or(BACKEND_GONE.into()))
+/// Runs a program; returns its exit code and, if that is kept back, what it printed.
+fn run(path: &Path, program: &str, kept_back: bool) -> Result<(i32, Vec<u8>), String> {
+    let mut command = Command::new(path);
+    command.arg0(program).args(std::env::args_os().skip(1));
+    let ran = if kept_back {
+        command
+            .stdin(Stdio::inherit())
+            .stderr(Stdio::inherit())
+            .output()
+    } else {
+        command.status().map(|status| Output {
+            status,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+        })
+    };
+    let ran = ran.map_err(|error| format!("{} cannot be started: {error}", path.display()))?;
+    let by_signal = ran.status.signal().map(|signal| 128 + signal);
+    let code = ran.status.code().or(by_signal);
+    Ok((code.unwrap_or(BACKEND_GONE.into()), ran.stdout))
 }
 
 /// The input of a program in a box: what was read from standard input and does not fit into its pipe yet.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use driver_conformance_mock_backend::Personality;
 use driver_conformance_mock_backend::client::Wanted;
+use driver_conformance_mock_backend::faults::FaultKind;
 
 use super::problem::Problem;
 
@@ -56,6 +57,12 @@ impl BackendChoice {
         })
     }
 
+    /// Whether a fault can be done to it.
+    pub fn can_do(&self, kind: &FaultKind) -> bool {
+        let personality = || Personality::find(&self.personality);
+        !self.real || personality().is_ok_and(|personality| personality.reaches_real(kind))
+    }
+
     /// What the process of the backend must be told. `path` is the PATH with the real tools.
     pub fn wanted(&self, path: &str) -> Wanted {
         Wanted {
@@ -81,6 +88,9 @@ mod tests {
                 .expect("known")
                 .real
         );
+        let real = BackendChoice::parse("real:podman", Path::new("/x")).expect("known");
+        assert!(real.can_do(&FaultKind::ReplyLost) && choice.can_do(&FaultKind::StaleList));
+        assert!(!real.can_do(&FaultKind::StaleList), "the world is not ours");
         for wrong in ["podman", "mock:podmen", "mock:none.toml"] {
             let problem = BackendChoice::parse(wrong, Path::new("/x"));
             assert!(problem.is_err(), "{wrong}");

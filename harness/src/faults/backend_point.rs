@@ -36,7 +36,7 @@ const FROM_HERE: [(&str, FaultKind); 2] = [
     ("outage", FaultKind::ConnectionRefused),
 ];
 /// What is tried with each call that asks the backend for something, from its first request on until it is over.
-const LASTING: [(&str, FaultKind); 8] = [
+const LASTING: [(&str, FaultKind); 9] = [
     ("slow", FaultKind::Slow { ms: 200 }),
     ("connection-refused", FaultKind::ConnectionRefused),
     (
@@ -48,6 +48,13 @@ const LASTING: [(&str, FaultKind); 8] = [
     ("tool-missing", FaultKind::ToolMissing),
     ("stale-list", FaultKind::StaleList),
     ("late-delete", FaultKind::LateDelete { ms: 300 }),
+    // Whoever starts it again, or makes another one, meets the same.
+    (
+        "crash-loop",
+        FaultKind::ObjectDies {
+            when: Moment::After,
+        },
+    ),
 ];
 /// There is no answer while the call lasts: it ends because it is told to.
 const HANG: &str = "hang";
@@ -166,6 +173,13 @@ impl BackendPoint {
         }
         text
     }
+}
+
+/// The names of the faults that cannot be done, where `can_be_done` says so.
+pub fn out_of_reach(can_be_done: impl Fn(&FaultKind) -> bool) -> BTreeSet<&'static str> {
+    let all = KINDS.iter().chain(&FROM_HERE).chain(&LASTING);
+    let out = all.filter(|(_, kind)| !can_be_done(kind));
+    out.map(|(name, _)| *name).collect()
 }
 
 /// The points of a driver, in the order in which a job comes to them: each fault at each request that its calls made in

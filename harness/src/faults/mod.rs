@@ -10,7 +10,9 @@ mod sample;
 
 use crate::plan::case::BackendFault;
 
-pub use backend_point::{BackendPoint, backend_points, ends_driver, fault_kind, meets_script};
+pub use backend_point::{
+    BackendPoint, backend_points, ends_driver, fault_kind, meets_script, out_of_reach,
+};
 pub use point::{
     FaultPoint, NOMINAL, NOMINAL_NAME, PointSignal, hung_scenario, nominal_scenario, points,
 };

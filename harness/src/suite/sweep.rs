@@ -10,7 +10,8 @@ use crate::checks::verdict::{CaseResult, Finding};
 use crate::contract::stage::Program;
 use crate::driver::Driver;
 use crate::faults::{
-    NOMINAL_NAME, Point, backend_points, hung_scenario, nominal_scenario, points, spread,
+    NOMINAL_NAME, Point, backend_points, hung_scenario, nominal_scenario, out_of_reach, points,
+    spread,
 };
 use crate::plan::case::Case;
 use crate::plan::select::{Globs, select};
@@ -185,9 +186,20 @@ impl Sweep<'_> {
             ));
         }
         let second = self.nominal(run, defaults, &nominal_scenario(with_bystander))?;
-        let points: Vec<Point> = if self.driver.backend.is_some() {
+        let points: Vec<Point> = if let Some(choice) = &self.driver.backend {
+            let left_out = out_of_reach(|kind| choice.can_do(kind));
+            if !left_out.is_empty() {
+                let names: Vec<&str> = left_out.iter().copied().collect();
+                remarks.push(format!(
+                    "what only a mock backend can do is left out: {}",
+                    names.join(", ")
+                ));
+            }
             let points = backend_points(&first.0, &second.0);
-            points.into_iter().map(Point::Backend).collect()
+            let kept = points
+                .into_iter()
+                .filter(|point| !left_out.contains(point.kind));
+            kept.map(Point::Backend).collect()
         } else {
             refuse_change_of_user(&first.0)?;
             let hung = self.nominal(run, defaults, &hung_scenario(with_bystander))?;

@@ -194,8 +194,8 @@ pub(crate) struct Twists {
     pub(crate) twice: bool,
     /// The clock is wrong by so many seconds.
     pub(crate) clock_s: i64,
-    /// The shim dies after so many bytes of output.
-    pub(crate) output_bytes_max: Option<u64>,
+    /// What a real tool prints is kept back, to be changed.
+    pub(crate) kept_back: bool,
 }
 
 /// What a fault does.
@@ -216,6 +216,20 @@ impl FaultKind {
     pub fn name(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         value["kind"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether it can be done to a backend to which requests are only passed on, if boxes there can be ended or not.
+    pub(crate) fn reaches_real(&self, ends_boxes: bool) -> bool {
+        match self {
+            Self::ObjectDies { .. } => ends_boxes,
+            // These change the emulated world.
+            Self::Duplicate
+            | Self::StaleList
+            | Self::LateDelete { .. }
+            | Self::DiskFull
+            | Self::ClockJump { .. } => false,
+            _ => true,
+        }
     }
 
     pub(crate) fn effect(&self) -> Box<dyn Effect> {

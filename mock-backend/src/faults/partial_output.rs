@@ -7,7 +7,7 @@ pub(super) struct PartialOutput(pub(super) u64);
 
 impl Effect for PartialOutput {
     fn before(&self, _scene: &Scene<'_>, twists: &mut Twists) -> Before {
-        twists.output_bytes_max = Some(self.0);
+        twists.kept_back = true;
         Before::Proceed
     }
 

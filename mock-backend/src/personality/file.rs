@@ -27,6 +27,8 @@ pub(super) struct File {
     pub(super) options: Options,
     /// How often a box must be asked for before it is ready, after its start.
     pub(super) ready_after_polls: Option<u32>,
+    /// With what arguments the real tool ends a box without asking it first; `{name}` is known.
+    pub(super) end_box: Option<Vec<String>>,
     /// The tool's own words for states (`created`, `starting`, `running`, `exited`, and `exited CODE` for a certain code).
     #[serde(default)]
     pub(super) states: BTreeMap<String, String>,

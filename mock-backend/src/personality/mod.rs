@@ -14,6 +14,7 @@ pub(crate) mod text;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::faults::FaultKind;
 use crate::runtime::world::{Refusal, State, state_word};
 
 pub(crate) use self::arguments::{Misunderstood, Parameters};
@@ -77,6 +78,7 @@ pub struct Personality {
     failures: BTreeMap<String, Said>,
     options: Options,
     ready_after_polls: u32,
+    end_box: Vec<String>,
     states: BTreeMap<String, String>,
     refusals: BTreeMap<String, Said>,
     documents: BTreeMap<String, toml::Value>,
@@ -150,6 +152,7 @@ impl Personality {
             failures: BTreeMap::new(),
             options: Options::default(),
             ready_after_polls: 0,
+            end_box: Vec::new(),
             states: BTreeMap::new(),
             refusals: BTreeMap::new(),
             documents: BTreeMap::new(),
@@ -165,6 +168,7 @@ impl Personality {
             programs: file.programs,
             failure: file.failure.unwrap_or(base.failure),
             ready_after_polls: file.ready_after_polls.unwrap_or(base.ready_after_polls),
+            end_box: file.end_box.unwrap_or(base.end_box),
             ..base
         };
         made.options.flags.extend(file.options.flags);
@@ -205,6 +209,19 @@ impl Personality {
     /// What its HTTP API answers.
     pub(crate) fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// Whether a fault can be done to the real tool.
+    pub fn reaches_real(&self, kind: &FaultKind) -> bool {
+        kind.reaches_real(!self.end_box.is_empty())
+    }
+
+    /// With what arguments the real tool ends a box, if it is known.
+    pub(crate) fn end_box(&self, name: &str) -> Option<Vec<String>> {
+        let words = self.end_box.iter();
+        let fields: Fields = [("name".to_owned(), name.to_owned())].into();
+        let words: Vec<String> = words.map(|word| fill(word, &fields)).collect();
+        (!words.is_empty()).then_some(words)
     }
 
     pub(crate) fn ready_after_polls(&self) -> u32 {
@@ -304,6 +321,14 @@ fn filled(said: &Said, fields: &Fields) -> Said {
 }
 
 impl Verb {
+    /// What a personality does not list, by the word that tells it.
+    pub(crate) fn unlisted(words: &[String]) -> Self {
+        Self {
+            words: words.first().cloned().into_iter().collect(),
+            ..Self::default()
+        }
+    }
+
     fn is_of(&self, program: &str) -> bool {
         self.program.as_deref().is_none_or(|own| own == program)
     }
