@@ -29,7 +29,9 @@ pub fn spread(points: Vec<Point>, seed: u64) -> Vec<Point> {
 
 #[cfg(test)]
 mod tests {
-    use crate::faults::{FaultPoint, PointSignal};
+    use std::collections::BTreeSet;
+
+    use crate::faults::{BackendPoint, FaultPoint, PointSignal};
     use crate::plan::case::ChildPlace;
     use crate::process::client::TrapMoment;
 
@@ -55,6 +57,53 @@ mod tests {
             }
         }
         points
+    }
+
+    /// Two calls, one of many requests, and what lasts in each.
+    fn of_backend() -> Vec<Point> {
+        let mut points = Vec::new();
+        for (call, requests) in [(1, 20), (4, 2)] {
+            let all = (1..=requests).map(|nth| Some((nth, "podman-rm".to_owned())));
+            for request in all.chain([None]) {
+                points.extend(["reply-lost", "hang", "slow"].map(|kind| {
+                    Point::Backend(BackendPoint {
+                        call,
+                        index: call,
+                        request: request.clone(),
+                        kind,
+                    })
+                }));
+            }
+        }
+        points
+    }
+
+    #[test]
+    fn few_requests_are_not_lost_among_many() {
+        // Two calls, three things that go wrong, at one request or in the whole call.
+        let all = 2 * 3 * 2;
+        for seed in 0..8 {
+            let order = spread(of_backend(), seed);
+            let kinds: BTreeSet<String> = order[..all].iter().map(Point::stratum).collect();
+            assert_eq!(kinds.len(), all, "seed {seed}");
+            let sorted = |mut points: Vec<Point>| {
+                points.sort();
+                points
+            };
+            assert_eq!(sorted(order), sorted(of_backend()));
+        }
+    }
+
+    #[test]
+    fn which_request_stands_for_its_kind_is_drawn() {
+        let first = |seed| {
+            let order = spread(of_backend(), seed);
+            order
+                .into_iter()
+                .find(|point| point.stratum() == "1/false/hang")
+        };
+        let drawn: BTreeSet<Option<Point>> = (0..16).map(first).collect();
+        assert!(drawn.len() > 4, "{drawn:?}");
     }
 
     #[test]

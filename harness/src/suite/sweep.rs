@@ -137,11 +137,7 @@ impl Sweep<'_> {
         remarks.extend(run.list_failure());
         let covered = covered(&mut results);
         if results.len() < total && deadline.is_some() {
-            remarks.push(format!(
-                "the budget let {} of {total} points be tried, by turns of each call, moment and signal, drawn with seed {}",
-                results.len(),
-                self.options.seed
-            ));
+            remarks.push(sampled(results.len(), total, self.options.seed));
         }
         Ok(self.report(results, started, remarks, (covered, total)))
     }
@@ -313,6 +309,14 @@ fn covered(results: &mut [CaseRun]) -> usize {
     covered
 }
 
+/// What the report says of a sample.
+fn sampled(tried: usize, total: usize, seed: u64) -> String {
+    format!(
+        "the budget let {tried} of {total} points be tried, by turns of each call and each thing that goes wrong, drawn with \
+         seed {seed}"
+    )
+}
+
 fn cases(
     points: &[Point],
     with_bystander: bool,
@@ -376,5 +380,17 @@ fn refuse_change_of_user(trace: &Trace) -> Result<(), RunError> {
             child.name
         ))),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sampled;
+
+    #[test]
+    fn a_report_on_a_sample_says_so() {
+        let told = sampled(12, 480, 7);
+        assert!(told.contains("12 of 480 points"), "{told}");
+        assert!(told.ends_with("seed 7"), "{told}");
     }
 }
