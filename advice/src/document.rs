@@ -7,6 +7,8 @@ use serde::Serialize;
 
 /// Width of texts in the terminal.
 const WIDTH: usize = 96;
+/// A table whose cells need so many times the width is no longer read along its rows.
+const ROWS_TALL: usize = 3;
 
 /// A text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -267,6 +269,34 @@ fn indented(text: &mut String, content: &str, first: &str, rest: &str) {
     }
 }
 
+/// Rows that would be very tall, one below the other: the first cell, and below it the others with their heads.
+fn records_text(text: &mut String, head: &[String], rows: &[Vec<String>], marked: &[bool]) {
+    let labels = head.iter().skip(1).map(|label| label.chars().count());
+    let label_width = labels.max().unwrap_or(0);
+    for (index, row) in rows.iter().enumerate() {
+        let sign = sign(marked, index);
+        if index > 0 {
+            text.push('\n');
+        }
+        let mut cells = row.iter().map(String::as_str);
+        indented(text, cells.next().unwrap_or_default(), sign, "  ");
+        for (label, cell) in head.iter().skip(1).zip(cells) {
+            let first = format!("    {label:<label_width$}   ");
+            let rest = " ".repeat(first.chars().count());
+            indented(text, cell, &first, &rest);
+        }
+    }
+}
+
+/// What stands in front of a row.
+fn sign(marked: &[bool], index: usize) -> &'static str {
+    if marked.get(index) == Some(&true) {
+        "> "
+    } else {
+        "  "
+    }
+}
+
 /// Columns share the width; long cells are broken at blanks.
 fn table_text(text: &mut String, head: &[String], rows: &[Vec<String>], marked: &[bool]) {
     let longest = |column: usize| {
@@ -275,6 +305,9 @@ fn table_text(text: &mut String, head: &[String], rows: &[Vec<String>], marked: 
     };
     let mut widths: Vec<usize> = (0..head.len()).map(longest).collect();
     let room = WIDTH.saturating_sub(3 * head.len());
+    if widths.iter().sum::<usize>() > ROWS_TALL * room {
+        return records_text(text, head, rows, marked);
+    }
     // A word is never broken, so that no column can be narrower than its longest one.
     let words = |text: &String| {
         text.split_whitespace()
@@ -324,12 +357,7 @@ fn table_text(text: &mut String, head: &[String], rows: &[Vec<String>], marked: 
     let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
     row_text(&rule, "  ");
     for (index, row) in rows.iter().enumerate() {
-        let sign = if marked.get(index) == Some(&true) {
-            "> "
-        } else {
-            "  "
-        };
-        row_text(row, sign);
+        row_text(row, sign(marked, index));
     }
 }
 
@@ -370,5 +398,19 @@ mod tests {
         insta::assert_snapshot!("document-text", document().text());
         insta::assert_snapshot!("document-markdown", document().markdown());
         insta::assert_snapshot!("document-html", document().html());
+    }
+
+    #[test]
+    fn a_row_of_long_cells_is_read_downwards() {
+        let cell = |letter: &str| vec![letter; 80].join(" ");
+        let row = vec![cell("a"), cell("b"), cell("c")];
+        let mut text = String::new();
+        let head = ["symptom", "cause", "fix"].map(str::to_owned);
+        table_text(&mut text, &head, &[row], &[true]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("> a a"), "{text}");
+        assert!(lines[2].starts_with("    cause   b b"), "{text}");
+        assert!(lines[3].starts_with("            b b"), "{text}");
+        assert!(lines.iter().all(|line| line.len() <= WIDTH), "{text}");
     }
 }

@@ -33,9 +33,11 @@ pub fn diagnose(inputs: &[Input]) -> Diagnosis {
     let mut notes = Vec::new();
     let mut problems = Vec::new();
     let mut stories = Vec::new();
+    let mut reports = 0;
     for (index, input) in inputs.iter().enumerate() {
         if let Some(report) = report::parse(input) {
             problems.extend(report::problems(&report, input));
+            reports += 1;
             continue;
         }
         read(input, index, &mut stories, &mut notes);
@@ -50,6 +52,7 @@ pub fn diagnose(inputs: &[Input]) -> Diagnosis {
     Diagnosis {
         schema: SCHEMA.to_owned(),
         problems,
+        understood: stories.len() + reports,
         notes,
     }
 }

@@ -12,6 +12,9 @@ pub struct Diagnosis {
     pub schema: String,
     /// What is wrong, the decisive first; empty if the logs are healthy, or say nothing about a driver.
     pub problems: Vec<Problem>,
+    /// How many logs of jobs and of runners, and reports, there were in the files; without any, nothing can be told.
+    #[serde(default)]
+    pub understood: usize,
     /// What was looked at, where it is worth a word.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,

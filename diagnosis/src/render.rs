@@ -35,6 +35,22 @@ fn weight(problem: &Problem) -> &'static str {
     }
 }
 
+/// What there is to say where no problem was found.
+fn nothing_found(diagnosis: &Diagnosis) -> &'static str {
+    if diagnosis.understood == 0 {
+        "not enough to tell: needed is the log of a job with the Custom executor, that of the runner, or a report of the suite"
+    } else {
+        "nothing is wrong with a driver here, as far as these logs tell"
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
 /// For the terminal.
 pub fn text(diagnosis: &Diagnosis) -> String {
     let mut text = String::new();
@@ -73,7 +89,8 @@ pub fn text(diagnosis: &Diagnosis) -> String {
         text.push('\n');
     }
     if diagnosis.problems.is_empty() {
-        text.push_str("nothing is wrong with a driver here, as far as these logs tell\n");
+        text.push_str(nothing_found(diagnosis));
+        text.push('\n');
     }
     for note in &diagnosis.notes {
         let _ = writeln!(text, "note: {note}");
@@ -132,7 +149,7 @@ pub fn markdown(diagnosis: &Diagnosis) -> String {
         let _ = write!(text, "\n**Fix.** {}\n", problem.fix);
     }
     if diagnosis.problems.is_empty() {
-        text.push_str("\nNothing is wrong with a driver here, as far as these logs tell.\n");
+        let _ = writeln!(text, "\n{}.", sentence(nothing_found(diagnosis)));
     }
     for note in &diagnosis.notes {
         let _ = write!(text, "\nNote: {note}\n");

@@ -662,6 +662,17 @@ fn artifacts_that_gitlab_refuses_are_no_driver_problem() {
 }
 
 #[test]
+fn what_is_no_log_is_not_called_healthy() {
+    let diagnosis = diagnose(&[Input::whole("x", "npm ERR! code ELIFECYCLE\n")]);
+    assert_eq!(diagnosis.understood, 0);
+    let texts = [render::text(&diagnosis), render::markdown(&diagnosis)];
+    for text in texts {
+        let told = text.to_lowercase();
+        assert!(told.contains("not enough to tell"), "{text}");
+    }
+}
+
+#[test]
 fn the_forms_of_a_diagnosis() {
     let log = in_prepare(
         "podman: cannot start\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\nWARNING: Cleanup script failed: exit status 2\n",

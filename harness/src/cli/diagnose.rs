@@ -65,8 +65,13 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
 }
 
 fn read(path: &Path) -> Result<Input, Problem> {
-    let name = path.display().to_string();
-    let opened: io::Result<Box<dyn Read>> = if name == "-" {
+    let is_standard_input = path.as_os_str() == "-";
+    let name = if is_standard_input {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    let opened: io::Result<Box<dyn Read>> = if is_standard_input {
         Ok(Box::new(io::stdin()))
     } else {
         File::open(path).map(|file| Box::new(BufReader::new(file)) as Box<dyn Read>)

@@ -75,19 +75,33 @@ pub(super) fn nothing_named(
         .chain(suite.checks().iter().map(|check| check.id))
         .chain(more.iter().copied())
         .collect();
-    Ok(ExpectedError::Usage(unknown(name, &names)))
+    Ok(ExpectedError::Usage(unknown(
+        name,
+        &names,
+        !more.is_empty(),
+    )))
 }
 
-fn unknown(name: &str, names: &[&str]) -> Problem {
+fn unknown(name: &str, names: &[&str], has_pages: bool) -> Problem {
     let near = near_names(names, name);
-    let catalogue = "`driver-conformance list` shows all, with --clauses those of the contract";
-    let remedy = if near.is_empty() {
-        catalogue.to_owned()
+    let near = if near.is_empty() {
+        String::new()
     } else {
-        format!("near names: {}; {catalogue}", near.join(", "))
+        format!("near names: {}; ", near.join(", "))
     };
-    let message = format!("there is no case, no check and no clause `{name}`");
-    Problem::new(message, remedy)
+    let (kinds, pages) = if has_pages {
+        (
+            "no page, no case",
+            "`driver-conformance explain --list` shows the pages, ",
+        )
+    } else {
+        ("no case", "")
+    };
+    let catalogue = "`driver-conformance list` shows all, with --clauses those of the contract";
+    Problem::new(
+        format!("there is {kinds}, no check and no clause `{name}`"),
+        format!("{near}{pages}{catalogue}"),
+    )
 }
 
 fn describe(text: &mut String, check: &Check) {

@@ -6,6 +6,8 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::PlanError;
 
+/// What likenesses of names are parts of.
+const LIKENESS_UNIT: usize = 10_000;
 /// How many near names an error lists.
 const NEAR_NAMES_MAX: usize = 5;
 
@@ -97,7 +99,7 @@ fn kept(names: &[String], only: &[Pattern], skip: &[Pattern]) -> Vec<String> {
         .collect()
 }
 
-/// The names that share the most three-letter pieces with a text: good with typos and with swapped parts alike.
+/// The names that are most like a text, by the three-letter pieces that both have: good with typos and with swapped parts alike.
 pub fn near_names(names: &[&str], text: &str) -> Vec<String> {
     let wanted = pieces(text);
     let mut scored: Vec<(usize, &str)> = names
@@ -105,15 +107,19 @@ pub fn near_names(names: &[&str], text: &str) -> Vec<String> {
         .map(|name| {
             let found = pieces(name);
             let shared = wanted.iter().filter(|piece| found.contains(piece)).count();
-            (shared, *name)
+            (shared, found.len(), *name)
         })
-        .filter(|(score, _)| *score * 3 >= wanted.len() && *score > 0)
+        .filter(|(shared, _, _)| *shared * 3 >= wanted.len() && *shared > 0)
+        // A long name has more pieces that may happen to fit.
+        .map(|(shared, all, name)| (shared * LIKENESS_UNIT / (wanted.len() + all), name))
         .collect();
     scored.sort_by(|a, b| {
         b.0.cmp(&a.0)
             .then_with(|| a.1.len().cmp(&b.1.len()))
             .then_with(|| a.1.cmp(b.1))
     });
+    // A case and a check may have the same name.
+    scored.dedup_by_key(|(_, name)| *name);
     scored
         .into_iter()
         .take(NEAR_NAMES_MAX)
