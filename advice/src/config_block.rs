@@ -366,7 +366,9 @@ fn spoken(milliseconds: u64) -> String {
     if milliseconds < 1000 {
         format!("{milliseconds} ms")
     } else {
-        format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
+        // Upwards: who reads it must not find a call that took longer.
+        let tenths = milliseconds.div_ceil(100);
+        format!("{}.{} s", tenths / 10, tenths % 10)
     }
 }
 

@@ -27,6 +27,7 @@ use crate::contract::settings::ATTEMPTS_MAX;
 use crate::contract::stage::Program;
 use crate::driver::Driver;
 use crate::engine::simulation::ENTRY_BYTES_MAX;
+use crate::engine::simulation::record::Record;
 use crate::golden::file::GoldenFile;
 use crate::golden::replay::{WORK, replay};
 
@@ -127,12 +128,42 @@ pub fn check_facts() -> Vec<CheckFacts> {
     .collect()
 }
 
+/// The programs of a driver.
+const PROGRAMS: [&str; 4] = ["config", "prepare", "run", "cleanup"];
+
+/// Stages that a job has only after something has failed.
+const STAGES_OF_FAILURE: [&str; 3] = [
+    "clear_worktree",
+    "archive_cache_on_failure",
+    "upload_artifacts_on_failure",
+];
+
 /// The calls that the runner makes for a job, one a line, if all of them succeed or the ones in `failing` fail with the code
 /// of a failed script.
 pub fn sequence(payload: &Value, failing: &[String]) -> Result<Vec<String>, String> {
-    let programs = ["config", "prepare", "run", "cleanup"];
+    course(payload, failing).map(|record| told(&record))
+}
+
+/// What of a job can fail: its programs and the stages that it has if nothing does.
+pub fn fallible(payload: &Value) -> Result<Vec<String>, String> {
+    let record = course(payload, &[])?;
+    let stages = record
+        .calls
+        .iter()
+        .filter_map(|call| call.spec.stage.as_ref());
+    let programs = PROGRAMS.iter().map(ToString::to_string);
+    Ok(programs.chain(stages.map(ToString::to_string)).collect())
+}
+
+/// Whether a stage comes only after something has failed.
+pub fn is_stage_of_failure(name: &str) -> bool {
+    STAGES_OF_FAILURE.contains(&name)
+}
+
+/// What the emulated runner does with a job.
+fn course(payload: &Value, failing: &[String]) -> Result<Record, String> {
     let mut custom = serde_json::Map::new();
-    for program in programs {
+    for program in PROGRAMS {
         custom.insert(
             format!("{program}_exec"),
             json!(format!("{WORK}/bin/{program}_exec")),
@@ -141,7 +172,7 @@ pub fn sequence(payload: &Value, failing: &[String]) -> Result<Vec<String>, Stri
     let behaviours: Vec<Value> = failing
         .iter()
         .map(|name| {
-            let program = programs.contains(&name.as_str());
+            let program = PROGRAMS.contains(&name.as_str());
             let exec = if program {
                 format!("{name}_exec")
             } else {
@@ -165,8 +196,11 @@ pub fn sequence(payload: &Value, failing: &[String]) -> Result<Vec<String>, Stri
             "behaviours": behaviours,
         }
     });
-    let file = GoldenFile::parse(&document.to_string())?;
-    let record = replay(&file)?;
+    replay(&GoldenFile::parse(&document.to_string())?)
+}
+
+/// The calls of a job, one a line.
+fn told(record: &Record) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for call in &record.calls {
         let stage = call.spec.stage.as_ref().map(ToString::to_string);
@@ -187,7 +221,7 @@ pub fn sequence(payload: &Value, failing: &[String]) -> Result<Vec<String>, Stri
         "",
         outcome.map_or("none", |outcome| outcome.state())
     ));
-    Ok(lines)
+    lines
 }
 
 /// Seconds are enough to see pauses.

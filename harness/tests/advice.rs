@@ -91,6 +91,22 @@ fn a_sequence_has_the_calls_of_the_job() {
         "get_sources",
     ]);
     insta::assert_snapshot!("explain-sequence", text);
+    let output = run_in(
+        &scenarios(),
+        &[
+            "explain",
+            "--sequence",
+            "jobs/hello.json",
+            "--fails",
+            "lint",
+        ],
+    );
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(
+        errors.contains("no stage `lint`") && errors.contains("build_script"),
+        "{errors}"
+    );
 }
 
 /// A report in which one check failed and another passed.
@@ -117,6 +133,7 @@ fn report() -> Value {
         "durations": [{"call": "prepare", "count": 3, "p50_ms": 900, "max_ms": 21_000}],
         "faulty_durations": [{"call": "prepare", "count": 2, "p50_ms": 900, "max_ms": 32_000}],
         "ending_durations": [{"call": "run", "stage": "build_script", "count": 2, "p50_ms": 900, "max_ms": 9_000}],
+        "advice": {"checklist": [], "config_toml": "[[runners]]\n[runners.custom]\nrun_exec = \"/opt/x/driver\"\nrun_args = [\"run\"]\n"},
     })
 }
 
@@ -204,7 +221,9 @@ fn a_report_ticks_the_checklist_and_marks_the_table() {
     );
     let block = printed(&["advise", "config", "--report", &path]);
     assert!(
-        block.contains("prepare_exec_timeout = 130") && block.contains("every measured call fits"),
+        block.contains("prepare_exec_timeout = 130")
+            && block.contains("every measured call fits")
+            && block.contains("run_exec = \"/opt/x/driver\""),
         "{block}"
     );
     // A second report, as that of `faults`, adds its measurements.

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use driver_conformance_advice::config_block::{Basis, Measured, config_block};
+use driver_conformance_advice::config_block::{
+    Basis, Measured, ProgramLine, config_block, programs_of,
+};
 use driver_conformance_reports::model::{CallDurations, Report};
 
 use crate::advice;
@@ -69,7 +71,10 @@ pub(super) fn execute(
     let nominal = joined(|report| &report.durations);
     let faulty = joined(|report| &report.faulty_durations);
     let endings = joined(|report| &report.ending_durations);
-    let programs = driver.as_ref().map(advice::programs).unwrap_or_default();
+    let programs = match &driver {
+        Some(driver) => advice::programs(driver),
+        None => programs_of_reports(&reports),
+    };
     let basis = Basis {
         programs: &programs,
         measured: Measured {
@@ -81,6 +86,15 @@ pub(super) fn execute(
     };
     output.text(&config_block(&basis));
     Ok(0)
+}
+
+/// The programs that the first report names which names any.
+fn programs_of_reports(reports: &[Report]) -> Vec<ProgramLine> {
+    let blocks = reports.iter().filter_map(|report| report.advice.as_ref());
+    let mut programs = blocks.map(|advice| programs_of(&advice.config_toml));
+    programs
+        .find(|programs| !programs.is_empty())
+        .unwrap_or_default()
 }
 
 fn measured_before(paths: &[PathBuf]) -> Result<Vec<Report>, Problem> {

@@ -116,6 +116,17 @@ fn sequence(path: &Path, failing: &[String]) -> Result<Document, ExpectedError> 
         )
     };
     let payload = serde_json::from_str(&file.text).map_err(|error| refused(error.to_string()))?;
+    let known = advice::fallible(&payload).map_err(refused)?;
+    let is_known = |name: &String| known.contains(name) || advice::is_stage_of_failure(name);
+    if let Some(unknown) = failing.iter().find(|name| !is_known(name)) {
+        return Err(ExpectedError::Usage(Problem::new(
+            format!(
+                "the job of {} has no stage `{unknown}` that could fail",
+                path.display()
+            ),
+            format!("name one of {}", known.join(", ")),
+        )));
+    }
     let lines = advice::sequence(&payload, failing).map_err(refused)?;
     Ok(Document {
         schema: "driver-conformance/sequence/v1",
