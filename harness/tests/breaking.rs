@@ -13,13 +13,13 @@ box=$HOME/box-$CUSTOM_ENV_CI_JOB_ID
 case $1 in
     prepare) [ -d "$box" ] || mkdir "$box" || exit "$SYSTEM_FAILURE_EXIT_CODE" ;;
     run) bash "$2" || exit "$BUILD_FAILURE_EXIT_CODE" ;;
-    cleanup) rmdir "$box" ;;
+    cleanup) rmdir "$box" 2>/dev/null || { echo "there is no box" >&2; exit 1; } ;;
 esac
 "#;
 
 /// The same, but for what it does if there is no directory.
 fn mended() -> String {
-    FRAGILE.replace("rmdir", "[ ! -d \"$box\" ] || rmdir")
+    FRAGILE.replace("rmdir \"$box\"", "[ ! -d \"$box\" ] || rmdir \"$box\"")
 }
 
 /// Runs a command in a directory; returns the exit code, and what it prints without what differs from run to run.

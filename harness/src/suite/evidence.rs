@@ -3,7 +3,7 @@
 //! For each case with a finding there is a directory: its trace, what was asked of a mock backend, and for each call the
 //! command, the environment, the script and what was printed. Values of secrets are masked everywhere.
 
-mod masking;
+pub(in crate::suite) mod masking;
 
 use std::fmt::Write as _;
 use std::fs;

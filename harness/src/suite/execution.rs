@@ -35,7 +35,7 @@ use crate::trace::{Abortion, Leak, Trace};
 use super::backend;
 use super::case_jobs::{CaseContext, job_runs, secrets};
 use super::report::{CaseRun, assemble};
-use super::{Progress, RunError, RunOptions, missing_tool_in};
+use super::{Progress, RunError, RunOptions, call_name, missing_tool_in};
 
 /// Longest time for the nominal job, in which each call has a limit of its own.
 const CALIBRATION_BUDGET: Duration = Duration::from_hours(2);
@@ -567,7 +567,18 @@ impl<'run> Run<'run> {
             return CaseResult::Failed(abortion.to_string());
         }
         if let Some(gap) = trace.backend_gaps.first() {
-            return CaseResult::Failed(format!("the mock backend does not emulate {gap}"));
+            let asked = trace
+                .requests
+                .iter()
+                .find(|request| request.verb.is_empty());
+            let call = asked.and_then(|request| trace.calls.get(request.call?.0));
+            let place = call.map_or(String::new(), |call| {
+                let name = call_name(call.program, call.stage.as_ref());
+                format!(", which {name} asks for")
+            });
+            return CaseResult::Failed(format!(
+                "the mock backend does not emulate {gap}{place}; a personality of your own can (docs/mock-backend.md)"
+            ));
         }
         if let Some(plain) = self.nominal_left.get() {
             backend::compare_with_plain_job(&mut trace.leaks, plain);

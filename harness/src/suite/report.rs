@@ -26,6 +26,7 @@ use crate::plan::waiver::Waiver;
 use crate::trace::{CallIndex, LeakCategory, SurvivingProcess, Trace};
 
 mod durations;
+mod last_words;
 mod location;
 mod timeline;
 pub(super) mod waivers;
@@ -79,13 +80,16 @@ impl CaseRun {
         checks: &[&'static Check],
         options: &RunOptions,
     ) -> Self {
-        let judged = verdict::judge(&[(&case, result)], checks, &options.waivers);
+        let mut judged = verdict::judge(&[(&case, result)], checks, &options.waivers);
         let trace = match result {
             verdict::CaseResult::Done(trace) | verdict::CaseResult::CutShort(trace, _) => {
                 Some(trace)
             }
             verdict::CaseResult::Skipped(_) | verdict::CaseResult::Failed(_) => None,
         };
+        if let Some(trace) = trace {
+            last_words::add(&mut judged.findings, trace);
+        }
         let findings = &judged.findings;
         if let (Some(keep), Some(trace)) = (&options.keep, trace)
             // What the user's signal cut off is not judged.

@@ -23,14 +23,14 @@ const VALUE_BYTES_MIN: usize = 6;
 
 /// The secrets of a case.
 #[derive(Debug)]
-pub(super) struct Mask {
+pub(in crate::suite) struct Mask {
     /// The longest first: one may be part of another.
     values: Vec<String>,
 }
 
 impl Mask {
     /// The values of all variables of all calls whose names tell that they are secret.
-    pub(super) fn of(trace: &Trace) -> Self {
+    pub(in crate::suite) fn of(trace: &Trace) -> Self {
         let variables = trace.calls.iter().flat_map(|call| &call.environment);
         let secret =
             variables.filter(|(name, value)| is_secret(name) && value.len() >= VALUE_BYTES_MIN);
@@ -41,7 +41,7 @@ impl Mask {
     }
 
     /// A text that may hold secrets.
-    pub(super) fn text(&self, text: &[u8]) -> Vec<u8> {
+    pub(in crate::suite) fn text(&self, text: &[u8]) -> Vec<u8> {
         let mut text = text.to_vec();
         for value in &self.values {
             text = replaced(&text, value.as_bytes());
