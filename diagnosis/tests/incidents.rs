@@ -451,6 +451,34 @@ fn a_mistake_of_the_driver_is_told_from_one_of_the_script() {
         &twice(line, "exit status 2"),
         "prepare - backend-refuses",
     );
+    for (line, wanted) in [
+        (
+            "error: quota \"cores\" exceeded in region eu-west",
+            "out-of-capacity",
+        ),
+        (
+            "(InsufficientInstanceCapacity) when calling RunInstances",
+            "out-of-capacity",
+        ),
+        (
+            "(ExpiredToken) when calling RunInstances",
+            "backend-refuses",
+        ),
+        (
+            "curl: (22) The requested URL returned error: 503",
+            "backend-in-trouble",
+        ),
+        (
+            "curl: (7) Failed to connect to api.cloud.local port 443",
+            "backend-not-reachable",
+        ),
+    ] {
+        expect(
+            line,
+            &twice(line, "exit status 2"),
+            &format!("prepare - {wanted}"),
+        );
+    }
     let lost = "$ make test\nparamiko.ssh_exception.SSHException: Channel closed.\n";
     expect(
         "library",
