@@ -21,10 +21,15 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(personality: &str) -> Self {
+        Self::before(personality, None)
+    }
+
+    /// In front of the tools in this directory.
+    pub(crate) fn before(personality: &str, tools: Option<&Path>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let wanted = Wanted {
             personality: personality.to_owned(),
-            real: None,
+            real: tools.map(|tools| tools.to_string_lossy().into_owned()),
         };
         let root = directory.path().join("backend");
         let backend = BackendProcess::start(executable(), &root, &wanted).expect("it starts");
