@@ -10,12 +10,14 @@ pub mod select;
 pub mod shard;
 pub mod waiver;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driver_conformance_scenarios::ScenarioError;
 
 use crate::contract::config::RunnerConfig;
-use case::{Case, CaseJob};
+use crate::contract::stage::Program;
+use case::{Case, CaseJob, JobOrder, PlannedCall, Sequence, Surroundings};
 
 /// What a case needs and no scenario says: the same for all drivers, except for the calibration.
 #[derive(Debug, Clone)]
@@ -164,6 +166,33 @@ pub fn repeated(case: &Case, again: u64) -> Case {
         job.job_id += again * 10_u64.pow(digits);
     }
     case
+}
+
+/// The calls that clean up after these jobs of a case, in their order: what a runner that starts anew cannot do for jobs it has
+/// forgotten, and what the cases after it need of a driver that has room for a few jobs only.
+pub fn clearing(case: &Case, jobs: &[usize]) -> Case {
+    let call = |program| PlannedCall {
+        program,
+        stage: None,
+        new_attempt: false,
+        without_job_env: false,
+        probe: None,
+    };
+    let calls = vec![call(Program::Config), call(Program::Cleanup)];
+    let jobs = jobs.iter().filter_map(|job| case.jobs.get(*job));
+    let jobs = jobs.map(|job| CaseJob {
+        sequence: Sequence::Calls(calls.clone()),
+        stimuli: Vec::new(),
+        probes: BTreeMap::new(),
+        ..job.clone()
+    });
+    Case {
+        jobs: jobs.collect(),
+        order: JobOrder::Sequential,
+        turns: Vec::new(),
+        surroundings: Surroundings::default(),
+        ..case.clone()
+    }
 }
 
 /// Name of the case by which a driver is calibrated: one job with every stage, to which nothing happens.

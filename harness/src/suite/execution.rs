@@ -14,6 +14,7 @@ use driver_conformance_reports::model::Report;
 
 use crate::checks::evidence::starved;
 use crate::checks::verdict::CaseResult;
+use crate::contract::stage::Program;
 use crate::driver::{BackendChoice, Driver};
 use crate::engine::backend::CaseBackend;
 use crate::engine::directories::{CaseDirectories, best_parent};
@@ -76,6 +77,8 @@ pub(super) struct Run<'run> {
     repetitions: AtomicU64,
 }
 
+/// How long the calls may take that clean up after jobs which nobody has cleaned up after.
+const CLEARING_BUDGET: Duration = Duration::from_mins(1);
 /// The check that finds that jobs get into each other's way.
 const JOBS_MEET: &str = "isolation/jobs-do-not-disturb";
 /// So many cases in which a check finds something without company are enough to believe it the others.
@@ -563,6 +566,7 @@ impl<'run> Run<'run> {
             Ok(trace) => trace,
             Err(reason) => return CaseResult::Failed(reason),
         };
+        self.clear_after(case, &trace, company);
         if let Some(abortion @ Abortion::SupervisorDied { .. }) = &trace.aborted {
             return CaseResult::Failed(abortion.to_string());
         }
@@ -587,6 +591,22 @@ impl<'run> Run<'run> {
         trace.driver_slowed_down =
             nominal.is_some_and(|nominal| nominal.is_far_exceeded_in(&trace));
         CaseResult::Done(Box::new(trace))
+    }
+
+    /// Lets the driver clean up after the jobs for which nobody called its cleanup, since the runner or the case ended before.
+    /// What they left has been looked at; what they hold must not be missing in the cases to come.
+    fn clear_after(&self, case: &Case, trace: &Trace, company: Company) {
+        let left = never_cleaned_up(trace);
+        // The objects of a mock backend are gone with the case.
+        let nothing_stays = left.is_empty()
+            || self.backend.is_some()
+            || self.driver.program(Program::Cleanup).is_none();
+        if nothing_stays || self.options.interruption.signal().is_some() {
+            return;
+        }
+        let clearing = plan::clearing(case, &left);
+        // What comes of it is judged in cases of its own.
+        let _unjudged = self.try_case(&clearing, CLEARING_BUDGET, None, company);
     }
 
     fn try_case(
@@ -708,9 +728,54 @@ pub(super) fn unix_us() -> u64 {
     u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// The jobs of a case whose last prepare no cleanup came after, by their numbers.
+fn never_cleaned_up(trace: &Trace) -> Vec<usize> {
+    let last = |job: usize| {
+        let calls = trace.calls.iter().filter(|call| call.job == job);
+        let mut programs = calls.map(|call| call.program);
+        programs.rfind(|program| matches!(program, Program::Prepare | Program::Cleanup))
+    };
+    let jobs = 0..trace.jobs.len();
+    jobs.filter(|job| last(*job) == Some(Program::Prepare))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::testing::{Scene, exits};
+    use crate::plan::case::{JobOrder, Sequence, StimulusAction};
+
+    #[test]
+    fn a_job_whose_runner_died_is_cleaned_up_after() {
+        let scene = Scene::with_jobs(&[12, 123], JobOrder::Sequential)
+            .call(Program::Prepare, 0)
+            .stimulus(StimulusAction::RunnerKill)
+            .run("build_script", exits(0), 0)
+            .call_of(1, Program::Prepare, 0)
+            .call_of(1, Program::Cleanup, 0);
+        assert_eq!(never_cleaned_up(&scene.trace), [0]);
+        let clearing = plan::clearing(&scene.case, &[0]);
+        let [job] = &clearing.jobs[..] else {
+            panic!("{} jobs", clearing.jobs.len())
+        };
+        assert_eq!(job.job_id, scene.case.jobs[0].job_id);
+        assert!(job.stimuli.is_empty());
+        let Sequence::Calls(calls) = &job.sequence else {
+            panic!("a whole job")
+        };
+        let programs: Vec<Program> = calls.iter().map(|call| call.program).collect();
+        assert_eq!(programs, [Program::Config, Program::Cleanup]);
+    }
+
+    #[test]
+    fn a_job_that_was_cleaned_up_or_never_prepared_is_left_alone() {
+        let scene = Scene::with_jobs(&[12, 123], JobOrder::Sequential)
+            .call(Program::Prepare, 0)
+            .call(Program::Cleanup, 74)
+            .call_of(1, Program::Config, 0);
+        assert!(never_cleaned_up(&scene.trace).is_empty());
+    }
 
     #[test]
     fn a_panic_is_an_error_of_its_case() {

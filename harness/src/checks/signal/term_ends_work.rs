@@ -14,10 +14,10 @@
 //!
 //! # Example of the fix
 //!
-//! Carry the signal to the other side, and let cleanup stop what is left:
+//! End the script on the other side, but not the box, which later stages need:
 //!
 //! ```text
-//!     trap 'box kill "$name"; exit "$SYSTEM_FAILURE_EXIT_CODE"' TERM
+//!     trap 'box exec "$name" pkill bash; exit "$SYSTEM_FAILURE_EXIT_CODE"' TERM
 //! ```
 //!
 //! # Clause
