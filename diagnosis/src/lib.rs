@@ -111,7 +111,10 @@ impl Source<'_> {
             return None;
         }
         let plain = wrapped::plain(lines);
-        if plain.len() == lines.len() || !self.of_log(plain).stories.is_empty() {
+        // Where most is plain text, what is wrapped was printed by a script.
+        let length = |part: &Lines| part.iter().map(|(_, line)| line.len()).sum::<usize>();
+        let is_plain = plain.len() == lines.len() || length(&plain) * 2 > length(lines);
+        if is_plain || !self.of_log(plain).stories.is_empty() {
             return None;
         }
         for reading in wrapped::readings(lines) {
