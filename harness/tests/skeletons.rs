@@ -17,15 +17,14 @@ use tempfile::TempDir;
 /// How many drivers are tried at once: a driver waits more than it works.
 const AT_ONCE: usize = 4;
 
-/// What tells most about a backend for the time it takes: the code of a script, a second prepare. The whole suite finds nothing in
-/// any of them either; it takes minutes.
+/// What tells most about a backend for the time it takes: the code of a script, a second prepare, which has something to remove, as
+/// the first has not. The whole suite finds nothing in any of them either; it takes minutes.
 const CASES: [&str; 2] = ["exit-code/build-script/code:3", "reentrancy/prepare-again"];
 
-/// What tells more about a backend: a second cleanup. Of all languages, bash forgives most, so that it is tried in that one.
-const CASES_OF_BACKEND: [&str; 1] = ["cleanup/twice"];
-
-/// What tells more about the part that does not depend on the backend, and is tried with one of them: a signal, a box that is gone.
-const CASES_OF_LANGUAGE: [&str; 2] = [
+/// What tells more about the part that does not depend on the backend, and is tried with one of them: a second cleanup, a signal, a
+/// box that is gone.
+const CASES_OF_LANGUAGE: [&str; 3] = [
+    "cleanup/twice",
     "signal/build-script/action:cancel/script:ignore-term",
     "exit-code/environment-gone",
 ];
@@ -80,9 +79,6 @@ fn trial(skeleton: &Skeleton) -> Result<(), String> {
     succeeded("lint", &config)?;
     let mut arguments = vec!["--report", "json=conformance.json", "--jobs", "2"];
     let mut cases = CASES.to_vec();
-    if skeleton.language == Language::Bash || skeleton.backend == Backend::None {
-        cases.extend(CASES_OF_BACKEND);
-    }
     if skeleton.backend == Backend::None {
         cases.extend(CASES_OF_LANGUAGE);
     }
