@@ -85,18 +85,35 @@ pub fn scenario(plan: &Plan) -> Option<String> {
     }
 }
 
-/// The events that a runner could bring about, in their order, each with its stage; and where the jobs are then.
+/// The events that a runner could bring about, in their order; a stage where no attempt is going on begins one, since a wish
+/// that comes to nothing teaches nothing. Each with its stage; and where the jobs are then.
 fn legal(list: &[Event]) -> (Vec<(Event, Option<usize>)>, [Attempt; 2]) {
     let mut attempts = [Attempt::default(), Attempt::default()];
-    let take = |event: &Event| {
+    let mut events = Vec::new();
+    for event in list {
         let attempt = &mut attempts[usize::from(event.second_job)];
-        let stage = match event.what {
-            What::Stage { step, .. } => Some((attempt.stage? + step).min(STAGES.len() - 1)),
-            _ => None,
+        let What::Stage { step, .. } = event.what else {
+            if take(attempt, event, None) {
+                events.push((*event, None));
+            }
+            continue;
         };
-        take(attempt, event, stage).then_some((*event, stage))
-    };
-    let events = list.iter().filter_map(take).collect();
+        if attempt.stage.is_none() {
+            let begin = Event {
+                what: What::Attempt,
+                hit: None,
+                ..*event
+            };
+            take(attempt, &begin, None);
+            events.push((begin, None));
+        }
+        let stage = attempt
+            .stage
+            .map(|first| (first + step).min(STAGES.len() - 1));
+        if take(attempt, event, stage) {
+            events.push((*event, stage));
+        }
+    }
     (events, attempts)
 }
 
@@ -373,15 +390,17 @@ mod tests {
             ..event(What::Attempt)
         };
         let list = [
-            stage(1, Script::Succeeds), // nothing is prepared
+            event(What::Cleanup {
+                in_new_attempt: false,
+            }), // there is nothing to clean up
             event(What::Attempt),
             stage(4, Script::Fails(3)),
             stage(0, Script::Succeeds), // the first that comes after a failure
             killed,
-            stage(1, Script::Succeeds), // prepare did not succeed
+            stage(1, Script::Succeeds), // prepare did not succeed: a new attempt
         ];
         let plan = Plan::Calls(list.to_vec());
-        assert_eq!(events(&plan), 4);
+        assert_eq!(events(&plan), 6);
         let text = scenario(&plan).expect("something is left");
         let expected = r#"about = "A sequence that was found by chance."
 order = "sequential"
@@ -392,6 +411,9 @@ calls = [
     { job = 12, call = "run after_script" },
     { job = 12, call = "config", new_attempt = true },
     { job = 12, call = "prepare" },
+    { job = 12, call = "config", new_attempt = true },
+    { job = 12, call = "prepare" },
+    { job = 12, call = "run get_sources" },
     { job = 12, call = "config", new_attempt = true }, # the end
     { job = 12, call = "cleanup" }, # the end
 ]
@@ -434,11 +456,9 @@ nth = 2
 
     #[test]
     fn a_plan_without_anything_legal_is_none() {
-        let stage = event(What::Stage {
-            step: 3,
-            script: Script::Succeeds,
-            memory: true,
+        let cleanup = event(What::Cleanup {
+            in_new_attempt: false,
         });
-        assert_eq!(scenario(&Plan::Calls(vec![stage])), None);
+        assert_eq!(scenario(&Plan::Calls(vec![cleanup])), None);
     }
 }

@@ -24,6 +24,8 @@ const BATCH_FACTOR: usize = 4;
 const SHRINK_RUNS_MAX: usize = 150;
 /// How often the shortest one must fail again, each time.
 const REPETITIONS: usize = 2;
+/// How often a defect may show in sequences that do not fail again, before it is looked for no more.
+const UNSTEADY_MAX: usize = 3;
 /// The folder of the cases.
 const FOLDER: &str = "fuzz";
 
@@ -91,6 +93,7 @@ impl Suite for Fuzzer {
             calls: 0,
             known: BTreeSet::new(),
             found: Vec::new(),
+            unsteady: BTreeMap::new(),
             missing: 0,
             remarks: crate::leaks::not_watched(),
         };
@@ -113,9 +116,20 @@ struct Walk<'run> {
     known: BTreeSet<Key>,
     /// The known sequences, and the new ones that fail.
     found: Vec<CaseRun>,
+    /// Defects that showed in a sequence and not each time when it was repeated.
+    unsteady: BTreeMap<Key, Unsteady>,
     /// How many known sequences were not run, because the user wanted to stop.
     missing: usize,
     remarks: Vec<String>,
+}
+
+/// A defect that shows now and then.
+#[derive(Debug, Default)]
+struct Unsteady {
+    /// In how many sequences.
+    times: usize,
+    /// What the last one of them has shown.
+    last: Option<CaseRun>,
 }
 
 /// The defects that a case shows beyond doubt.
@@ -211,8 +225,8 @@ impl Walk<'_> {
                 };
                 let new: Vec<Key> = keys(result).difference(&self.known).copied().collect();
                 let Some(key) = new.first() else { continue };
-                self.take_failure(tree, *key, progress)?;
-                if !self.fuzzer.keep_going && !self.found.is_empty() || self.is_stopped() {
+                let steady = self.take_failure(tree, *key, progress)?;
+                if steady && !self.fuzzer.keep_going || self.is_stopped() {
                     return Ok(());
                 }
             }
@@ -220,62 +234,71 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Makes a failing sequence shorter, sees whether it fails each time, and keeps it.
+    /// Makes a failing sequence shorter, and keeps it if it fails each time: that is returned. One that does not tells little
+    /// to whoever wants to see it again; another may.
     fn take_failure(
         &mut self,
         tree: impl ValueTree<Value = Plan>,
         key: Key,
         progress: &mut dyn Progress,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         progress.note(&format!("found: {}; making its sequence shorter", key.0));
         let shortest = self.shrink(tree, key)?;
         let Some(text) = scenario(&shortest) else {
-            return Ok(());
+            return Ok(false);
         };
         if self.is_stopped() {
             self.remarks.push(format!(
                 "{} was found, and the run was stopped before that was repeated; the sequence was:\n{text}",
                 key.0
             ));
-            return Ok(());
+            return Ok(false);
         }
         let name = format!("{FOLDER}/{}", name_of(&text));
         let case = self.case(&name, &text)?;
         let mut result = self.run.timed(case);
         self.note_run(&result);
-        self.known.insert(key);
+        if keys(&result).contains(&key) {
+            self.confirm(&mut result);
+        }
         if !keys(&result).contains(&key) {
-            self.remarks.push(format!(
-                "{} was found in a sequence of {} events, and not again when it was repeated",
-                key.0,
-                events(&shortest)
-            ));
-            return Ok(());
+            self.take_unsteady(key, result, events(&shortest));
+            return Ok(false);
         }
-        if !self.confirm(&mut result) {
-            self.remarks.push(format!(
-                "{name} does not fail each time, so that it is not kept"
-            ));
-        } else if let Err(error) = self.regressions.add(Regression {
-            name: name.clone(),
-            checks: keys(&result).iter().map(|key| key.0.to_owned()).collect(),
-            seed: self.options.seed,
-            scenario: text.clone(),
-        }) {
-            self.remarks.push(format!(
-                "{} cannot be written ({error}); the sequence was:\n{text}",
-                self.regressions.path.display()
-            ));
-        } else {
-            self.remarks.push(format!(
-                "{name} has {} events and is kept in {}",
-                events(&shortest),
-                self.regressions.path.display()
-            ));
-        }
+        self.keep(&name, &text, &result, events(&shortest));
         self.known.extend(keys(&result));
         self.found.push(result);
-        Ok(())
+        Ok(true)
+    }
+
+    fn take_unsteady(&mut self, key: Key, result: CaseRun, events: usize) {
+        self.remarks.push(format!(
+            "{} was found in a sequence of {events} events that does not fail each time, so that it is not kept",
+            key.0
+        ));
+        let unsteady = self.unsteady.entry(key).or_default();
+        unsteady.times += 1;
+        if !result.shown().is_empty() {
+            unsteady.last = Some(result);
+        }
+        if unsteady.times >= UNSTEADY_MAX {
+            self.known.insert(key);
+        }
+    }
+
+    /// Writes a sequence that fails each time into the driver's file.
+    fn keep(&mut self, name: &str, text: &str, result: &CaseRun, events: usize) {
+        let path = self.regressions.path.display().to_string();
+        let added = self.regressions.add(Regression {
+            name: name.to_owned(),
+            checks: keys(result).iter().map(|key| key.0.to_owned()).collect(),
+            seed: self.options.seed,
+            scenario: text.to_owned(),
+        });
+        self.remarks.push(match added {
+            Ok(()) => format!("{name} has {events} events and is kept in {path}"),
+            Err(error) => format!("{path} cannot be written ({error}); the sequence was:\n{text}"),
+        });
     }
 
     /// The shortest plan that still fails in the same way.
@@ -312,10 +335,9 @@ impl Walk<'_> {
         Ok(shortest)
     }
 
-    /// Whether what a case shows is there each time it is repeated; otherwise it is in doubt.
-    fn confirm(&mut self, result: &mut CaseRun) -> bool {
-        let shown: BTreeSet<String> = result.shown().into_iter().map(str::to_owned).collect();
-        let mut sure = shown.clone();
+    /// Repeats a case. What it does not show each time is in doubt.
+    fn confirm(&mut self, result: &mut CaseRun) {
+        let mut sure: BTreeSet<String> = result.shown().into_iter().map(str::to_owned).collect();
         for _ in 0..REPETITIONS {
             if sure.is_empty() || self.is_stopped() {
                 break;
@@ -328,19 +350,25 @@ impl Walk<'_> {
             sure.retain(|print| again.shown().contains(print.as_str()));
         }
         result.doubt_all_but(&sure);
-        sure == shown
     }
 
     fn report(self, driver: &Driver, started: (SystemTime, Instant)) -> Report {
         let Self {
             mut remarks,
-            found,
+            mut found,
+            unsteady,
             tried,
             calls,
             missing,
             options,
             ..
         } = self;
+        let never_sure = unsteady.into_iter().filter(|(key, _)| {
+            let mut sure = found.iter().flat_map(keys);
+            !sure.any(|found| found == *key)
+        });
+        let never_sure: Vec<CaseRun> = never_sure.filter_map(|(_, one)| one.last).collect();
+        found.extend(never_sure);
         remarks.push(format!("{tried} sequences were run, with {calls} calls"));
         let checks = selected_checks(options);
         let times = (started.0, started.1.elapsed());
