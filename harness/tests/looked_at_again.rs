@@ -7,52 +7,70 @@ mod support;
 
 use support::write_program;
 
-/// A good driver whose cleanups with these numbers, counted over all jobs, leave a process of the job behind.
-fn driver(home: &Path, leaving: &str) -> PathBuf {
+/// A good driver with something else at a place of its program.
+fn driver(home: &Path, place: &str, instead: &str) -> PathBuf {
     let directory = home.join("driver");
     fs::create_dir(&directory).expect("made");
     let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/drivers/good-bash/box");
     let program = fs::read_to_string(base).expect("the good driver is there");
-    let count = home.join("count");
-    let leave = format!(
-        r#"box_cleanup() {{
-    echo cleanup >>"{count}"
-    case " {leaving} " in
-        *" $(wc -l <"{count}") "*) setsid bash -c 'exec -a "$0" sleep 60' "keeper-$CUSTOM_ENV_CI_JOB_ID" </dev/null >/dev/null 2>&1 & ;;
-    esac
-"#,
-        count = count.display()
-    );
-    let changed = program.replace("box_cleanup() {\n", &leave);
-    assert_ne!(changed, program);
-    write_program(&directory.join("box"), &changed);
+    assert_eq!(program.matches(place).count(), 1, "{place}");
+    write_program(&directory.join("box"), &program.replace(place, instead));
     for call in ["config", "prepare", "run", "cleanup"] {
         std::os::unix::fs::symlink("box", directory.join(call)).expect("linked");
     }
     directory
 }
 
-/// Runs one case on such a driver. The first cleanup is that of the job that is measured, the second that of the case.
-fn run(leaving: &str) -> (Option<i32>, String) {
+/// Its cleanups with these numbers, counted over all jobs, leave a process of the job behind.
+fn leaving(home: &Path, numbers: &str) -> PathBuf {
+    let count = home.join("count");
+    let leave = format!(
+        r#"box_cleanup() {{
+    echo cleanup >>"{count}"
+    case " {numbers} " in
+        *" $(wc -l <"{count}") "*) setsid bash -c 'exec -a "$0" sleep 60' "keeper-$CUSTOM_ENV_CI_JOB_ID" </dev/null >/dev/null 2>&1 & ;;
+    esac
+"#,
+        count = count.display()
+    );
+    driver(home, "box_cleanup() {\n", &leave)
+}
+
+/// Runs one case on a driver.
+fn run(driver: &Path, case: &str) -> (Option<i32>, String) {
     let home = tempfile::tempdir().expect("a directory");
     let output = support::harness(home.path())
-        .arg(driver(home.path(), leaving))
-        .args(["--only", "job/failing-sources"])
+        .arg(driver)
+        .args(["--only", case])
         .output()
         .expect("the binary can be started");
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
     (output.status.code(), shown)
 }
 
+// The first cleanup is that of the job that is measured, the second that of the case.
+
 #[test]
 fn what_does_not_show_again_is_not_told() {
-    let (code, shown) = run("2");
+    let home = tempfile::tempdir().expect("a directory");
+    let (code, shown) = run(&leaving(home.path(), "2"), "job/failing-sources");
     assert_eq!(code, Some(0), "{shown}");
 }
 
 #[test]
 fn what_shows_again_is_told() {
-    let (code, shown) = run("2 3");
+    let home = tempfile::tempdir().expect("a directory");
+    let (code, shown) = run(&leaving(home.path(), "2 3"), "job/failing-sources");
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains("leak-process/survives-cleanup"), "{shown}");
+}
+
+/// Nobody who cancels a job waits longer for it than the driver may take, by default ten minutes.
+#[test]
+fn a_driver_may_take_some_seconds_to_end_a_script() {
+    let home = tempfile::tempdir().expect("a directory");
+    let patient = "on_term() {\n    [ \"$program\" != run ] || sleep 4\n";
+    let driver = driver(home.path(), "on_term() {\n", patient);
+    let (code, shown) = run(&driver, "signal/build-script");
+    assert_eq!(code, Some(0), "{shown}");
 }

@@ -20,7 +20,7 @@ impl ExitCode {
     pub const USAGE: u8 = 2;
     /// The harness itself failed; a report that could not be written counts as this.
     pub const HARNESS_ERROR: u8 = 3;
-    /// Nothing failed, but something could not be judged, because the machine was too busy.
+    /// Nothing failed, but something could not be judged: the machine was too busy, or no check had anything to look at.
     pub const INCONCLUSIVE: u8 = 4;
     /// The selection left nothing to run.
     pub const NOTHING_SELECTED: u8 = 5;
@@ -46,7 +46,7 @@ impl ExitCode {
         ),
         (
             Self::INCONCLUSIVE,
-            "nothing failed, but something could not be judged on a busy machine",
+            "nothing failed, but something could not be judged: on a busy machine, or because no check had anything to look at",
         ),
         (Self::NOTHING_SELECTED, "the selection left nothing to run"),
         (

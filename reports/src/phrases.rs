@@ -83,6 +83,11 @@ pub(crate) fn verdict(report: &Report) -> (&'static str, String) {
             "INCONCLUSIVE",
             "the run was stopped before it could judge everything".to_owned(),
         ),
+        Verdict::Inconclusive if report.findings.is_empty() => (
+            "INCONCLUSIVE",
+            "no check had anything to judge in what was run; select more, or see with -v why cases ended early"
+                .to_owned(),
+        ),
         Verdict::Inconclusive => (
             "INCONCLUSIVE",
             "this machine was too busy to judge everything; run it again with fewer --jobs"

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::contract::config::CustomConfig;
 use crate::contract::stage::Program;
-use crate::plan::case::{ProbeEnding, ProbeOutput};
+use crate::plan::case::{Case, ProbeEnding, ProbeOutput};
 use crate::trace::{CallRecord, Trace};
 
 use super::Calibration;
@@ -14,6 +14,9 @@ use super::hang::{NOMINAL_FORCE_KILL, NOMINAL_GRACEFUL_KILL};
 
 /// Least time between SIGTERM and SIGKILL.
 pub const GRACEFUL_KILL_SECONDS_MIN: u64 = 2;
+/// The same where it is to be certain that a call does not end: longer than the ten seconds that it is usual to give to
+/// processes before they are killed, and that a driver may give to its box.
+pub const PATIENT_GRACEFUL_KILL_SECONDS: i64 = 15;
 /// Least time between SIGKILL and giving up.
 pub const FORCE_KILL_SECONDS_MIN: u64 = 2;
 /// Least time for a call of config.
@@ -127,6 +130,15 @@ fn takes_no_time(call: &CallRecord) -> bool {
         );
         ends && probe.output == ProbeOutput::None
     })
+}
+
+/// Lets the emulated runner wait longer for calls to end after SIGTERM.
+pub fn give_time_to_end(case: &mut Case) {
+    for job in &mut case.jobs {
+        let custom = job.runner.custom.get_or_insert_default();
+        let known = custom.graceful_kill_timeout.unwrap_or_default();
+        custom.graceful_kill_timeout = Some(known.max(PATIENT_GRACEFUL_KILL_SECONDS));
+    }
 }
 
 /// Lets the emulated runner wait for the calls of the nominal job as long as a real one would by default; only what hangs

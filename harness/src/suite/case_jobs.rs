@@ -266,6 +266,7 @@ mod tests {
     use crate::contract::config::{CustomConfig, RunnerConfig};
     use crate::contract::moment::Moment;
     use crate::contract::protocol::{Action, CallId, Event};
+    use crate::plan::patience::ENDING_CALL_SECONDS_MIN;
     use crate::plan::{Calibration, CaseDefaults, load_cases};
 
     #[test]
@@ -309,6 +310,7 @@ mod tests {
         };
         let actions = emulation.handle(started, at(100));
         assert!(actions.is_empty(), "{actions:?}");
-        assert_eq!(emulation.next_wake(), Some(at(108)));
+        let time_is_up = at(100 + ENDING_CALL_SECONDS_MIN);
+        assert_eq!(emulation.next_wake(), Some(time_is_up));
     }
 }

@@ -28,6 +28,7 @@ use crate::leaks::mount_table::free_for_removal;
 use crate::plan;
 use crate::plan::case::Case;
 use crate::plan::hang::{Hang, Watch};
+use crate::plan::patience::give_time_to_end;
 use crate::plan::{Calibration, CaseDefaults, calibration_case, load_cases};
 use crate::process::interrupt::Interrupt;
 use crate::process::supervisor::DIRECTORY_PREFIX;
@@ -373,6 +374,16 @@ impl<'run> Run<'run> {
         again
     }
 
+    /// The same, with all the time that a call may need to end when it is told to. Where each case gave that much from the
+    /// start, one that ends never would cost minutes.
+    fn patiently_again(&self, before: &CaseRun) -> CaseRun {
+        let mut case = self.repeated(&before.case);
+        give_time_to_end(&mut case);
+        let mut again = self.timed(case);
+        again.position = before.position;
+        again
+    }
+
     pub(super) fn timed(&self, case: Case) -> CaseRun {
         let started = Instant::now();
         let result = self.result(&case, Company::Others);
@@ -488,7 +499,7 @@ impl<'run> Run<'run> {
             if found.is_subset(&confirmed) {
                 continue;
             }
-            let again = self.timed_again(&results[index]);
+            let again = self.patiently_again(&results[index]);
             if self.options.interruption.signal().is_some() {
                 return;
             }
@@ -703,7 +714,7 @@ fn guarded(run: impl FnOnce() -> CaseResult) -> CaseResult {
 }
 
 /// What a panic said; `panic!` gives one of these two types.
-fn panic_text(payload: &(dyn Any + Send)) -> &str {
+pub(super) fn panic_text(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a message")

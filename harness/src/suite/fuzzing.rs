@@ -390,7 +390,10 @@ impl Walk<'_> {
         if let Some(partial) = &mut report.partial {
             partial.cases_missing = missing;
         }
-        if report.verdict == Verdict::Pass {
+        let all_passed =
+            report.findings.is_empty() && report.summary.cases == report.summary.passed;
+        if all_passed && tried > 0 && report.partial.is_none() {
+            report.verdict = Verdict::Pass;
             report.exit_code = report.verdict.exit_code();
         }
         report

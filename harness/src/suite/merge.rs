@@ -55,7 +55,7 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     ));
     merged.checks = gathered.checks.iter().map(check_result).collect();
     merged.cases = joined_cases(&reports);
-    merged.verdict = overall(&findings, &merged.cases, merged.strict);
+    merged.verdict = overall(&findings, &merged.cases, &gathered.checks, merged.strict);
     merged.exit_code = if merged.cases.is_empty() {
         ExitCode::NOTHING_SELECTED
     } else {

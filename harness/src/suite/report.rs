@@ -1,6 +1,7 @@
 //! From the verdict of a run to its report: the engine's types on one side, the stable model on the other.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, SystemTime};
 
 use driver_conformance_reports::model::{
@@ -32,6 +33,7 @@ mod timeline;
 pub(super) mod waivers;
 
 use super::coverage::{self, Coverage, Transition};
+use super::execution::panic_text;
 use super::{FinishedCase, Progress, RunOptions, utc_timestamp};
 use super::{backend, suspicions};
 
@@ -72,8 +74,26 @@ pub struct CaseRun {
 }
 
 impl CaseRun {
-    /// Judges what became of a case; `duration` is how long it took.
+    /// Judges what became of a case; `duration` is how long it took. A check that panics costs its case, not the run.
     pub fn judge(
+        case: Case,
+        result: &verdict::CaseResult,
+        duration: Duration,
+        checks: &[&'static Check],
+        options: &RunOptions,
+    ) -> Self {
+        let judged = || Self::judge_unguarded(case.clone(), result, duration, checks, options);
+        catch_unwind(AssertUnwindSafe(judged)).unwrap_or_else(|payload| {
+            let reason = format!(
+                "the harness panicked while it judged: {}",
+                panic_text(&*payload)
+            );
+            let failed = verdict::CaseResult::Failed(reason);
+            Self::judge_unguarded(case, &failed, duration, checks, options)
+        })
+    }
+
+    fn judge_unguarded(
         case: Case,
         result: &verdict::CaseResult,
         duration: Duration,
@@ -377,7 +397,7 @@ pub fn assemble(
     let run_cases: Vec<&Case> = runs.iter().map(|run| &run.case).collect();
     let coverage = Coverage::of(&driver.config, &run_cases, &covered.collect());
     let notes = driver.notes.iter().map(ToString::to_string);
-    let verdict = overall(&findings, &cases, options.strict);
+    let verdict = overall(&findings, &cases, &judged.checks, options.strict);
     let clauses = must_clauses(&judged);
     let measured = |kind| {
         let all = runs.iter().flat_map(|run| &run.measured);
@@ -608,8 +628,15 @@ fn case_status(case: &verdict::CaseVerdict, findings: &[verdict::Finding], stric
     status(advised.map_or(case.status, |advised| advised.max(case.status)))
 }
 
-/// A defect of the driver, or a waiver that does not hold, outweighs an error of ours, which outweighs doubt.
-pub(super) fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) -> Verdict {
+/// A defect of the driver, or a waiver that does not hold, outweighs an error of ours, which outweighs doubt. Where no check
+/// had anything to judge, nothing is known.
+pub(super) fn overall(
+    findings: &[Finding],
+    cases: &[CaseResult],
+    checks: &[verdict::CheckVerdict],
+    strict: bool,
+) -> Verdict {
+    let is_skipped = |check: &verdict::CheckVerdict| check.status == verdict::Status::Skip;
     let with = |status: Status| {
         findings.iter().any(|finding| {
             let binding =
@@ -621,7 +648,7 @@ pub(super) fn overall(findings: &[Finding], cases: &[CaseResult], strict: bool) 
         Verdict::Fail
     } else if cases.iter().any(|case| case.status == Status::Error) {
         Verdict::Error
-    } else if with(Status::Inconclusive) {
+    } else if with(Status::Inconclusive) || checks.iter().all(is_skipped) {
         Verdict::Inconclusive
     } else {
         Verdict::Pass

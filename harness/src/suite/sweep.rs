@@ -14,6 +14,7 @@ use crate::faults::{
     spread,
 };
 use crate::plan::case::Case;
+use crate::plan::patience::give_time_to_end;
 use crate::plan::select::{Globs, select};
 use crate::plan::{CaseDefaults, generated};
 use crate::trace::Trace;
@@ -24,9 +25,6 @@ use super::{Progress, RunError, RunOptions, Suite};
 
 /// Programs that give a process other rights, which the kernel does not let them do while they are traced.
 const CHANGES_USER: [&str; 5] = ["sudo", "su", "doas", "pkexec", "runuser"];
-/// How long a call may take to end after SIGTERM while its backend hangs, seconds: longer than a driver that sets its own
-/// requests a limit needs.
-const HANG_GRACE_SECONDS: i64 = 15;
 /// How often a case is repeated to see whether what it shows is there again.
 const REPETITIONS: u32 = 2;
 
@@ -329,22 +327,14 @@ fn cases(
             let case = generated(&point.name(), &text, number, defaults);
             let mut case = case.map_err(|error| ours(&error))?;
             case.surroundings.backend_fault = point.fault();
+            // A call whose backend does not answer must end when it is told to; how long its last requests may take is its own
+            // affair.
             if point.hangs() {
                 give_time_to_end(&mut case);
             }
             Ok(case)
         })
         .collect()
-}
-
-/// A call whose backend does not answer must end when it is told to; how long its last requests may take is its own affair.
-fn give_time_to_end(case: &mut Case) {
-    for job in &mut case.jobs {
-        if let Some(custom) = &mut job.runner.custom {
-            let known = custom.graceful_kill_timeout.unwrap_or_default();
-            custom.graceful_kill_timeout = Some(known.max(HANG_GRACE_SECONDS));
-        }
-    }
 }
 
 /// What a finding shows, in a few words: the check, where, what was done.

@@ -7,10 +7,12 @@ use driver_conformance_scenarios::contract::ClauseId;
 use super::*;
 use crate::checks::Deviation;
 use crate::contract::config::{GlobalConfig, RunnerConfig};
+use crate::contract::moment::Moment;
 use crate::driver::{DriverKind, JobSettings, SelectionDefaults};
-use crate::plan::case::{JobOrder, Surroundings};
+use crate::plan::case::{JobOrder, StimulusAction, Surroundings};
 use crate::plan::waiver::Waivers;
 use crate::suite::Interruption;
+use crate::trace::AppliedStimulus;
 
 pub(in crate::suite) fn driver() -> Driver {
     Driver {
@@ -174,4 +176,34 @@ fn an_error_of_ours_has_its_own_code_and_says_why() {
     assert_eq!((report.verdict, report.exit_code), (Verdict::Error, 3));
     assert_eq!((report.summary.errors, report.summary.skipped), (1, 1));
     assert_eq!(report.notes[0], "case one: no more processes");
+}
+
+/// Its stimulus names a call that was never made, which is beyond what a trace may say.
+#[test]
+fn a_trace_that_nobody_reckoned_with_costs_its_case_alone() {
+    let mut trace = Trace::default();
+    trace.stimuli.push(AppliedStimulus {
+        at: Moment::START,
+        job: 0,
+        action: StimulusAction::Cancel,
+        hit: Some(CallIndex(7)),
+    });
+    let beyond = verdict::CaseResult::Done(Box::new(trace));
+    let report = report_of(
+        &[&FINE],
+        false,
+        vec![run("one", beyond), run("two", done())],
+    );
+    assert_eq!(report.verdict, Verdict::Error);
+    let reason = report.cases[0].reason.as_deref().unwrap_or_default();
+    assert!(reason.contains("panicked while it judged"), "{reason}");
+    assert_eq!(report.cases[1].status, Status::Pass);
+}
+
+#[test]
+fn where_nothing_could_be_judged_nothing_is_known() {
+    let skipped = verdict::CaseResult::Skipped("no config".into());
+    let report = report_of(&[&FINE], false, vec![run("one", skipped)]);
+    assert_eq!(report.verdict, Verdict::Inconclusive);
+    assert_eq!(report.exit_code, ExitCode::INCONCLUSIVE);
 }
