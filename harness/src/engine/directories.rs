@@ -211,7 +211,12 @@ impl FileWatch {
             .filter(|(path, _)| !self.before.contains(path))
             .take(LEFT_FILES_MAX)
             .map(|(path, mode)| {
-                let made_by = self.appeared.get(&path).and_then(|(_, call)| *call);
+                // What was not there after the last call was made since then, maybe by a call that outlived its runner.
+                let seen = self
+                    .appeared
+                    .get(&path)
+                    .filter(|_| self.present.contains(&path));
+                let made_by = seen.and_then(|(_, call)| *call);
                 LeftFile {
                     path,
                     mode,
@@ -317,6 +322,20 @@ mod tests {
             }
         }
         assert_eq!(watch.left()[0].made_by, Some(CallIndex(3)));
+    }
+
+    #[test]
+    fn what_is_made_again_after_the_last_call_is_attributed_to_nobody() {
+        let directories = directories();
+        let mut watch = FileWatch::begin(directories.root(), []);
+        let path = directories.home().join("box");
+        fs::write(&path, "").expect("written");
+        watch.call_ended(CallIndex(0), true);
+        fs::remove_file(&path).expect("removed");
+        watch.call_ended(CallIndex(1), true);
+        // By a call whose runner was killed, which nobody saw end.
+        fs::write(&path, "").expect("written");
+        assert_eq!(watch.left()[0].made_by, None);
     }
 
     #[test]

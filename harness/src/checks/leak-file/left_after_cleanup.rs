@@ -25,8 +25,9 @@
 
 use crate::checks::evidence::{calls, cleaned_up_after, events_of, killed_outright, names_number};
 use crate::checks::{Deviation, leftovers};
+use crate::contract::stage::Program;
 use crate::plan::case::Case;
-use crate::trace::{CallIndex, LeakCategory, Trace};
+use crate::trace::{CallIndex, CallRecord, LeakCategory, Trace};
 
 use std::path::Path;
 
@@ -109,15 +110,24 @@ fn of_one_job(case: &Case, trace: &Trace, index: CallIndex, path: &Path) -> bool
     names_number(&path.to_string_lossy(), job.job_id)
 }
 
-/// A job before the one that made this file left files too, and cleaned up: the second job of a kind finds caches and
-/// directories in place, so what it adds grows with every job.
+/// A job that was cleaned up before the one that made this file began has left files too: the second job of a kind finds
+/// caches and directories in place, so what it adds grows with every job. Of jobs that are alive together, each may be the
+/// first to need something that is kept for all.
 fn grows(trace: &Trace, index: CallIndex) -> bool {
     let job = trace.calls[index.0].job;
+    let begun = calls(trace).find(|(_, call)| call.job == job);
+    let begun = begun.map_or(index, |(first, _)| first);
     trace
         .left_files
         .iter()
         .filter_map(|file| file.made_by)
-        .any(|maker| trace.calls[maker.0].job < job && cleaned_up_after(trace, maker))
+        .any(|maker| {
+            let cleaned_up = |(at, call): (CallIndex, &CallRecord)| {
+                let same_job = call.job == trace.calls[maker.0].job;
+                same_job && call.program == Program::Cleanup && maker < at && at < begun
+            };
+            cleaned_up_after(trace, maker) && calls(trace).any(cleaned_up)
+        })
 }
 
 #[cfg(test)]
@@ -185,5 +195,23 @@ mod tests {
     fn what_stays_the_same_is_fine() {
         scene(&[(0, "/home/ci/.cache/image")]).expect_clean(ID);
         scene(&[(0, "/data/builds/12/file"), (0, "/var/log/box/12")]).expect_clean(ID);
+    }
+
+    /// Each of two jobs that are alive together is the first to need something: the place of all boxes, and the list of them.
+    #[test]
+    fn what_jobs_that_meet_make_for_all_is_fine() {
+        let mut scene = Scene::with_jobs(&[12, 123], JobOrder::Turns)
+            .call_of(1, Program::Prepare, 0)
+            .call(Program::Prepare, 0)
+            .call(Program::Cleanup, 0)
+            .call_of(1, Program::Cleanup, 0);
+        for (call, path) in [(0, "/home/ci/boxes"), (1, "/home/ci/boxes/list")] {
+            scene.trace.left_files.push(LeftFile {
+                path: PathBuf::from(path),
+                mode: 0o600,
+                made_by: Some(CallIndex(call)),
+            });
+        }
+        scene.expect_clean(ID);
     }
 }
