@@ -1,23 +1,15 @@
 //! What is judged by time is looked at once more before it is told: a busy machine must not cost a driver its verdict.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 mod support;
 
-use support::write_program;
+use support::write_edited_driver;
 
 /// A good driver with something else at a place of its program.
 fn driver(home: &Path, place: &str, instead: &str) -> PathBuf {
     let directory = home.join("driver");
-    fs::create_dir(&directory).expect("made");
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/drivers/good-bash/box");
-    let program = fs::read_to_string(base).expect("the good driver is there");
-    assert_eq!(program.matches(place).count(), 1, "{place}");
-    write_program(&directory.join("box"), &program.replace(place, instead));
-    for call in ["config", "prepare", "run", "cleanup"] {
-        std::os::unix::fs::symlink("box", directory.join(call)).expect("linked");
-    }
+    write_edited_driver(&directory, "good-bash", &[(place, instead)]);
     directory
 }
 

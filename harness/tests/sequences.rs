@@ -3,13 +3,12 @@
 mod support;
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use support::write_program;
+use support::write_edited_driver;
 
 /// A driver with such a bug: edits of a good one.
 #[derive(Deserialize)]
@@ -42,21 +41,11 @@ fn write(name: &str, directory: &Path) -> Bug {
     let file = scenarios().join("sequences").join(format!("{name}.toml"));
     let text = fs::read_to_string(&file).expect("it is there");
     let bug: Bug = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let base = scenarios().join("drivers").join(&bug.base).join("box");
-    let mut program = fs::read_to_string(base).expect("the good driver is there");
-    for edit in &bug.edit {
-        assert_eq!(
-            program.matches(&edit.find).count(),
-            1,
-            "{name}: {}",
-            edit.find
-        );
-        program = program.replace(&edit.find, &edit.replace);
-    }
-    write_program(&directory.join("box"), &program);
-    for call in ["config", "prepare", "run", "cleanup"] {
-        symlink("box", directory.join(call)).expect("linked");
-    }
+    let edits = bug.edit.iter();
+    let edits: Vec<(&str, &str)> = edits
+        .map(|edit| (edit.find.as_str(), edit.replace.as_str()))
+        .collect();
+    write_edited_driver(directory, &bug.base, &edits);
     bug
 }
 
@@ -65,7 +54,6 @@ fn write(name: &str, directory: &Path) -> Bug {
 fn expect_found(name: &str) {
     let home = tempfile::tempdir().expect("a directory");
     let driver = home.path().join("driver");
-    fs::create_dir(&driver).expect("made");
     let bug = write(name, &driver);
     let report = home.path().join("report.json");
     let output = support::harness(home.path())

@@ -369,9 +369,7 @@ impl<'run> Run<'run> {
 
     /// The case of a run once more, with new job ids.
     pub(super) fn timed_again(&self, before: &CaseRun) -> CaseRun {
-        let mut again = self.timed(self.repeated(&before.case));
-        again.position = before.position;
-        again
+        self.timed_in_place_of(before, self.repeated(&before.case))
     }
 
     /// The same, with all the time that a call may need to end when it is told to. Where each case gave that much from the
@@ -379,6 +377,10 @@ impl<'run> Run<'run> {
     fn patiently_again(&self, before: &CaseRun) -> CaseRun {
         let mut case = self.repeated(&before.case);
         give_time_to_end(&mut case);
+        self.timed_in_place_of(before, case)
+    }
+
+    fn timed_in_place_of(&self, before: &CaseRun, case: Case) -> CaseRun {
         let mut again = self.timed(case);
         again.position = before.position;
         again
@@ -468,7 +470,7 @@ impl<'run> Run<'run> {
             if interrupted() {
                 return;
             }
-            results[index] = self.timed(self.repeated(&results[index].case));
+            results[index] = self.timed_again(&results[index]);
             for id in results[index].found() {
                 *confirmed.entry(id).or_default() += 1;
             }

@@ -74,7 +74,8 @@ pub struct CaseRun {
 }
 
 impl CaseRun {
-    /// Judges what became of a case; `duration` is how long it took. A check that panics costs its case, not the run.
+    /// Judges what became of a case; `duration` is how long it took. Checks are guarded each for itself; what panics besides
+    /// them, on a trace that nobody reckoned with, costs the case and not the run.
     pub fn judge(
         case: Case,
         result: &verdict::CaseResult,

@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -60,6 +61,22 @@ pub fn driver(environment: &CaseEnvironment, text: &str) -> String {
     let path = environment.directories.root().join("driver");
     write_program(&path, &format!("{preamble}{text}\n"));
     path.to_str().expect("UTF-8").to_owned()
+}
+
+/// Writes a driver: a good one in `scenarios/drivers` that is one program `box`, with edits. Each place is there once.
+pub fn write_edited_driver(directory: &Path, base: &str, edits: &[(&str, &str)]) {
+    let drivers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/drivers");
+    let program = fs::read_to_string(drivers.join(base).join("box"));
+    let mut program = program.expect("the good driver is there");
+    for (find, replace) in edits {
+        assert_eq!(program.matches(find).count(), 1, "{find}");
+        program = program.replace(find, replace);
+    }
+    fs::create_dir(directory).expect("made");
+    write_program(&directory.join("box"), &program);
+    for call in ["config", "prepare", "run", "cleanup"] {
+        symlink("box", directory.join(call)).expect("linked");
+    }
 }
 
 /// Writes an executable file, through another process: were it open for writing here, a process that another test starts
