@@ -38,13 +38,15 @@ fn shown_checks(animals: &[Animal]) -> BTreeSet<&str> {
 fn unknown_checks(animals: &[Animal], checks: &[&Check]) -> Vec<String> {
     let known = |id: &str| checks.iter().any(|check| check.id == id);
     let unknown = |animal: &Animal| {
-        let findings = animal.findings().iter();
+        let findings = animal.findings().iter().map(|finding| &finding.check);
+        let consequences = animal.consequences().iter().map(|follows| &follows.check);
         findings
-            .filter(|finding| !known(&finding.check))
-            .map(|finding| {
+            .chain(consequences)
+            .filter(|check| !known(check))
+            .map(|check| {
                 format!(
-                    "{} expects {}, and there is no such check",
-                    animal.name, finding.check
+                    "{} expects {check}, and there is no such check",
+                    animal.name
                 )
             })
             .collect::<Vec<_>>()

@@ -28,6 +28,18 @@ pub struct ExpectedFinding {
     pub stage: Option<String>,
 }
 
+/// A finding that may be made too: what follows from the flaw, but only if something strikes at the right moment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consequence {
+    /// Id of the check.
+    pub check: String,
+    /// The call to blame.
+    pub call: String,
+    /// When it is made, in a few words.
+    pub when: String,
+}
+
 /// The keys of a file, as they are written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +64,8 @@ struct Document {
     edit: Vec<Spanned<EditEntry>>,
     #[serde(default)]
     finding: Vec<ExpectedFinding>,
+    #[serde(default)]
+    consequence: Vec<Consequence>,
     survives: Option<String>,
 }
 
@@ -130,6 +144,7 @@ impl AnimalFile<'_> {
         let document = &self.document;
         let is_broken = !document.edit.is_empty()
             || !document.finding.is_empty()
+            || !document.consequence.is_empty()
             || !document.classes.is_empty()
             || !document.file.is_empty()
             || document.survives.is_some();
@@ -172,6 +187,7 @@ impl AnimalFile<'_> {
             classes: self.classes()?,
             edits,
             expected: self.expected()?,
+            consequences: document.consequence.clone(),
         };
         let program = document.program.clone().or_else(|| base.program.clone());
         let mut animal = self.animal(program, files, Some(flaw));

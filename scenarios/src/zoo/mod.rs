@@ -19,6 +19,9 @@
 //! stage = "build_script"
 //! ```
 //!
+//! What follows from a flaw only at an unlucky moment, such as a signal between two steps, is a `[[consequence]]` (`check`,
+//! `call`, `when`): it may be found or not.
+//!
 //! A flaw may need a file that its base does not have (`[[file]]` with `path`, `text`, `executable`). One that leaves things
 //! on the machine says by which shell command they are taken away after a visit (`tidy`). One that asks a service of the
 //! machine for something brings that service along (`service`): a shell command that runs in the directory of the driver
@@ -41,7 +44,7 @@ use crate::error::ScenarioError;
 pub use crate::driver_file::{Content, DriverFile};
 pub use classes::{BugClass, bug_classes};
 pub use edit::{Edit, Operation};
-pub use file::{ExpectedFinding, REMARK};
+pub use file::{Consequence, ExpectedFinding, REMARK};
 
 /// All files of animals, sorted by path.
 static ANIMAL_FILES: &[SourceFile] = include!(concat!(env!("OUT_DIR"), "/zoo_files.rs"));
@@ -87,6 +90,8 @@ pub struct Flaw {
     pub edits: Vec<Edit>,
     /// What the suite must make of it.
     pub expected: Expected,
+    /// What may be found too, at an unlucky moment.
+    pub consequences: Vec<Consequence>,
 }
 
 /// What the suite must make of a broken animal.
@@ -108,6 +113,11 @@ impl Animal {
             }) => findings,
             _ => &[],
         }
+    }
+
+    /// The findings that may be made too.
+    pub fn consequences(&self) -> &[Consequence] {
+        self.flaw.as_ref().map_or(&[], |flaw| &flaw.consequences)
     }
 
     /// Why the suite is known not to see the flaw, if it is.
