@@ -1,6 +1,7 @@
 //! From the lines of a job log to its story: which sections there were, what was said in each, which call failed.
 
 mod blame;
+mod crash;
 mod sections;
 
 use std::sync::LazyLock;
@@ -475,6 +476,9 @@ impl Reader<'_> {
             .rfind(|remark| remark.text.trim_start().starts_with("$ "));
         if last_command.is_some_and(|command| CLIENT.is_match(&command.text)) {
             facts.push(Fact::CommandIsClient);
+        }
+        if crash::names_driver(&printed, &walk.outputs) {
+            facts.push(Fact::DriverTrace);
         }
         let end = section.ended.or(self.lines[verdict].at);
         let last = printed

@@ -1,19 +1,42 @@
 //! From the entries of a runner's log to the stories of its jobs, and one of the runner itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driver_conformance_scenarios::symptom::{Ending, Fact, FailureClass, Subject};
 
 use crate::runner_log::{Entry, Level};
-use crate::story::{Evidence, Failure, Place, Remark, Story, Told, parse_failure};
+use crate::story::{self, Evidence, Failure, Place, Remark, Story, parse_failure};
 
-/// Reads entries; the story without a job is the runner's own.
-pub fn read(entries: Vec<Entry>, input: usize) -> Vec<Story> {
+/// What a runner's log tells.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// One for each job of the Custom executor; the story without a job is the runner's own.
+    pub stories: Vec<Story>,
+    /// Jobs of other executors, which are not looked at.
+    pub of_others: Vec<String>,
+}
+
+/// Reads entries.
+pub fn read(entries: Vec<Entry>, input: usize) -> Told {
+    let others = other_runners(&entries);
     let mut jobs: BTreeMap<Option<String>, Vec<Entry>> = BTreeMap::new();
     for entry in entries {
         let job = entry.field("job").map(str::to_owned);
         jobs.entry(job).or_default().push(entry);
     }
+    let mut of_others = Vec::new();
+    jobs.retain(|job, entries| {
+        let Some(job) = job else { return true };
+        let is_other = |entry: &Entry| {
+            let runner = entry.field("runner");
+            runner.is_some_and(|runner| others.contains(runner)) || speaks_for_another(entry)
+        };
+        let skipped = entries.iter().any(is_other);
+        if skipped {
+            of_others.push(job.clone());
+        }
+        !skipped
+    });
     // Where the runner was told to stop at once, or began anew.
     let own = jobs.get(&None).into_iter().flatten();
     let stops: Vec<usize> = own
@@ -29,7 +52,29 @@ pub fn read(entries: Vec<Entry>, input: usize) -> Vec<Story> {
         }
         story
     });
-    stories.collect()
+    Told {
+        stories: stories.collect(),
+        of_others,
+    }
+}
+
+/// Runners that the log names another executor for.
+fn other_runners(entries: &[Entry]) -> BTreeSet<String> {
+    let named = entries.iter().filter(|entry| {
+        let executor = entry.field("executor");
+        executor.is_some_and(|executor| executor != "custom")
+    });
+    named
+        .filter_map(|entry| entry.field("runner").map(str::to_owned))
+        .collect()
+}
+
+/// Whether an end is told in words of another executor: `exit code` is `exit status` for the Custom executor.
+fn speaks_for_another(entry: &Entry) -> bool {
+    let Some(rest) = entry.message.strip_prefix("Job failed") else {
+        return false;
+    };
+    rest.contains("exit code ") && !rest.contains("Custom executor executable")
 }
 
 /// Whether the runner was told to stop at once, or this is the first word of another one.
@@ -80,7 +125,7 @@ fn story(job: Option<String>, entries: Vec<Entry>, input: usize) -> Story {
                 evidence: line.clone(),
             });
         }
-        story.told.push(Told {
+        story.told.push(story::Told {
             entry,
             evidence: line,
         });

@@ -35,10 +35,18 @@ pub fn diagnose(inputs: &[Input]) -> Diagnosis {
     let mut stories = Vec::new();
     let mut reports = 0;
     for (index, input) in inputs.iter().enumerate() {
-        if let Some(report) = report::parse(input) {
-            problems.extend(report::problems(&report, input));
-            reports += 1;
-            continue;
+        match report::parse(input) {
+            Some(Ok(report)) => {
+                problems.extend(report::problems(&report, input));
+                reports += 1;
+                continue;
+            }
+            Some(Err(reason)) => {
+                let name = &input.name;
+                notes.push(format!("{name}: a report that cannot be read: {reason}"));
+                continue;
+            }
+            None => {}
         }
         read(input, index, &mut stories, &mut notes);
     }
@@ -171,7 +179,14 @@ impl Source<'_> {
         let own = entries.into_iter();
         let own = own.filter(|entry| !is_job_log || !entry.fields.is_empty());
         let of_runner = jobs::read(own.collect(), self.index);
-        content.stories.extend(of_runner);
+        content.stories.extend(of_runner.stories);
+        if !of_runner.of_others.is_empty() {
+            let jobs = of_runner.of_others.join(", ");
+            content.note(
+                self.name,
+                &format!("jobs of another executor were left out: {jobs}"),
+            );
+        }
         if content.stories.is_empty() {
             content.note(
                 self.name,
@@ -255,6 +270,7 @@ impl Gathered {
         self.found.decisive |= found.decisive;
         self.found.confidence = self.found.confidence.max(found.confidence);
         self.found.evidence.extend(found.evidence);
+        self.found.context.extend(found.context);
         self.jobs.extend(jobs);
     }
 }
@@ -279,6 +295,8 @@ fn problem(found: Match, jobs: Vec<String>, file: &dyn Fn(usize) -> Option<Strin
     if evidence.len() > EVIDENCE_MAX {
         evidence.drain(1..=evidence.len() - EVIDENCE_MAX);
     }
+    let room = EVIDENCE_MAX - evidence.len();
+    evidence.extend(found.context.into_iter().rev().take(room));
     Problem {
         call: found.place.call.name().to_owned(),
         stage: found.place.stage,

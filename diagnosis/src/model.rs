@@ -35,7 +35,7 @@ pub struct Problem {
     pub confidence: f64,
     /// Whether it explains how the job ended.
     pub decisive: bool,
-    /// The lines that speak for it.
+    /// The lines that speak for it, then those that only tell more about it.
     pub evidence: Vec<EvidenceLine>,
     /// Checks that prove it.
     pub checks: Vec<String>,

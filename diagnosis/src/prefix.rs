@@ -23,14 +23,33 @@ static RECEIVED: LazyLock<Regex> =
 /// `  17 `, `17: `, `17|`: the page of a job, editors and `grep -n`.
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(\d{1,7})(?:[:|]\s?|\s+|$)"));
 
+/// `[2](https://gitlab.example.org/g/p/-/jobs/9#L2)`: some editors make links of the numbers that a page of a job has, also in the
+/// middle of a line.
+static LINKED_NUMBER: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\[(\d{1,6})\]\(https?://[^\s()]*#L\d{1,6}\)"));
+/// How long a section took: the page of a job shows it on a line of its own, without a number.
+static DURATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:\d\d:)?\d\d:\d\d\s*$"));
+
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern, which a test uses")
 }
 
 /// Takes from all lines what all of them begin with; what only some begin with belongs to the text.
 pub(crate) fn strip(mut lines: Vec<(usize, String)>) -> Vec<(usize, String)> {
+    for (_, line) in &mut lines {
+        if line.contains("](http") {
+            *line = LINKED_NUMBER.replace_all(line, "$1").into_owned();
+        }
+    }
     // A quotation may hold a log whose lines have numbers; no text has more than a few layers.
-    for cut in [quotation, writer, received, numbers] {
+    for cut in [
+        quotation,
+        writer,
+        received,
+        lone_numbers,
+        numbers,
+        glued_numbers,
+    ] {
         if lines.iter().filter(|(_, line)| !line.is_empty()).count() < LINES_MIN {
             break;
         }
@@ -49,7 +68,7 @@ fn everywhere(
     prefix: impl Fn(&str) -> Option<usize>,
 ) -> Option<Vec<usize>> {
     let ends = lines.iter().map(|(_, line)| match prefix(line) {
-        None if line.trim().is_empty() => Some(0),
+        None if line.trim().is_empty() || DURATION.is_match(line) => Some(0),
         found => found,
     });
     ends.collect()
@@ -76,7 +95,7 @@ fn numbers(lines: &[(usize, String)]) -> Option<Vec<usize>> {
     };
     let all: Vec<(u64, usize)> = lines
         .iter()
-        .filter(|(_, line)| !line.trim().is_empty())
+        .filter(|(_, line)| !line.trim().is_empty() && !DURATION.is_match(line))
         .map(|(_, line)| number(line))
         .collect::<Option<_>>()?;
     let counts = all.windows(2).all(|pair| pair[1].0 > pair[0].0);
@@ -86,6 +105,48 @@ fn numbers(lines: &[(usize, String)]) -> Option<Vec<usize>> {
             .map(|(_, line)| number(line).map_or(0, |(_, end)| end))
             .collect()
     })
+}
+
+/// The number that a line has for itself, above the line that it counts.
+fn lone_numbers(lines: &[(usize, String)]) -> Option<Vec<usize>> {
+    let (mut before, mut found) = (0, 0);
+    let mut ends = Vec::with_capacity(lines.len());
+    for (index, (_, line)) in lines.iter().enumerate() {
+        let number = line.trim().parse::<usize>().ok();
+        // The page hides the lines of sections that are folded, so that some numbers may be missing.
+        let counts = number.is_some_and(|number| number > before);
+        if counts {
+            before = number.unwrap_or_default();
+            found += 1;
+        } else if index == 0 {
+            return None;
+        }
+        ends.push(if counts { line.len() } else { 0 });
+    }
+    let with_text = lines.iter().filter(|(_, line)| !line.trim().is_empty());
+    (found >= LINES_MIN && found * 5 >= with_text.count() * 2).then_some(ends)
+}
+
+/// Numbers that stand right before the text: each line must begin with the next one.
+fn glued_numbers(lines: &[(usize, String)]) -> Option<Vec<usize>> {
+    let mut next: Option<usize> = None;
+    let mut ends = Vec::with_capacity(lines.len());
+    for (_, line) in lines {
+        if line.trim().is_empty() || DURATION.is_match(line) {
+            ends.push(0);
+            continue;
+        }
+        let expected = match next {
+            Some(next) => next.to_string(),
+            None => line.chars().take_while(char::is_ascii_digit).collect(),
+        };
+        if expected.is_empty() || !line.starts_with(&expected) {
+            return None;
+        }
+        ends.push(expected.len());
+        next = Some(expected.parse::<usize>().ok()? + 1);
+    }
+    Some(ends)
 }
 
 #[cfg(test)]
@@ -131,9 +192,22 @@ mod tests {
             ["   9 one", "  10 two", "  11", "  12 three"],
             ["1:one", "2:two", "3:", "4:three"],
             ["> 1 one", "> 2 two", "> 3", "> 4 three"],
+            ["9one", "10two", "11", "12three"],
         ] {
             assert_eq!(stripped(&lines), ["one", "two", "", "three"], "{lines:?}");
         }
+    }
+
+    #[test]
+    fn numbers_may_have_lines_of_their_own() {
+        let lines = ["1", "one", "2", "two", "5", "three", "6"];
+        assert_eq!(
+            stripped(&lines),
+            ["", "one", "", "two", "", "three", ""],
+            "{lines:?}"
+        );
+        let linked = ["exit status [2](https://gitlab.com/a/b/-/jobs/7#L2)", "b"];
+        assert_eq!(stripped(&linked), ["exit status 2", "b"]);
     }
 
     #[test]

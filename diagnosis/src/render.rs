@@ -4,7 +4,14 @@ use std::fmt::Write as _;
 
 use driver_conformance_reports::text::wrap;
 
-use crate::model::{Diagnosis, Problem};
+use crate::model::{Diagnosis, EvidenceLine, Problem};
+
+/// As a reader meets them in the files; programs get the most telling first.
+fn in_order(problem: &Problem) -> Vec<&EvidenceLine> {
+    let mut lines: Vec<&EvidenceLine> = problem.evidence.iter().collect();
+    lines.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    lines
+}
 
 /// Width of the texts beside their labels.
 const WIDTH: usize = 88;
@@ -63,7 +70,7 @@ pub fn text(diagnosis: &Diagnosis) -> String {
             place(problem),
             weight(problem)
         );
-        for line in &problem.evidence {
+        for line in in_order(problem) {
             let file = line.file.as_ref().map(|file| format!("{file}:"));
             let at = format!("{}{}", file.unwrap_or_default(), line.line);
             let _ = writeln!(text, "   {at:>8} | {}", line.text);
@@ -135,7 +142,7 @@ pub fn markdown(diagnosis: &Diagnosis) -> String {
         }
         if !problem.evidence.is_empty() {
             text.push_str("\n```text\n");
-            for line in &problem.evidence {
+            for line in in_order(problem) {
                 let file = line.file.as_ref().map(|file| format!("{file}:"));
                 // A fence inside would end the block.
                 let shown = line.text.replace("```", "'''");

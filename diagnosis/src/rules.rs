@@ -13,6 +13,10 @@ use crate::story::{Evidence, Failure, Place, Remark, Story};
 pub const EVIDENCE_MAX: usize = 6;
 /// The last lines of a call: what it complained of when it gave up.
 const LAST_WORDS: usize = 3;
+/// Last lines of a call that the runner took for done: what follows a complaint may take it back.
+const LAST_WORDS_DONE: usize = 2;
+/// How many of them are shown where no rule knows better.
+const LAST_WORDS_SHOWN: usize = 2;
 /// What a place that is only the most likely one takes from the confidence.
 const GUESS_FACTOR: f64 = 0.8;
 
@@ -31,6 +35,8 @@ pub struct Match {
     pub decisive: bool,
     /// The lines that speak for it.
     pub evidence: Vec<Evidence>,
+    /// What the call had said before, where no rule knows what it means.
+    pub context: Vec<Evidence>,
     /// The failure that it explains.
     failure: Option<usize>,
 }
@@ -208,11 +214,15 @@ impl Rule {
             there.append(&mut evidence);
             evidence = there;
         }
-        if self.symptom.fallback && failure.place.certain {
-            // The last words of the call are what a reader looks for.
-            let mut outputs = scene.story.outputs.iter();
-            let last = outputs.rfind(|remark| same_call(&remark.place, &failure.place));
-            evidence.extend(last.map(|remark| remark.evidence.clone()));
+        // The last words of the call are what a reader looks for, except where nobody there is to blame.
+        let is_told = self.output.is_some() || self.symptom.call == Subject::Gitlab;
+        let mut context = Vec::new();
+        if !is_told && failure.place.certain {
+            context = last_words(scene.story, failure);
+        }
+        // Where nothing better is known, they are all there is.
+        if self.symptom.fallback {
+            evidence.append(&mut context);
         }
         if let Some(warning) = self.warning {
             let lines = scene.warnings.get(&warning)?;
@@ -224,6 +234,7 @@ impl Rule {
             confidence: when.confidence,
             decisive: failure.decisive,
             evidence,
+            context,
             failure: Some(at),
         })
     }
@@ -236,7 +247,11 @@ impl Rule {
             return Vec::new();
         }
         let lines: Vec<(Place, Evidence)> = if let Some(pattern) = self.output {
-            located(scene.outputs.get(&pattern))
+            let mut lines = located(scene.outputs.get(&pattern));
+            if self.when.last {
+                lines.retain(|(place, line)| is_last_word(story, place, line));
+            }
+            lines
         } else if let Some(pattern) = self.warning {
             located(scene.warnings.get(&pattern))
         } else if let Some(pattern) = self.entry {
@@ -255,6 +270,7 @@ impl Rule {
                     confidence: self.when.confidence,
                     decisive: self.when.decisive,
                     evidence: vec![line],
+                    context: Vec::new(),
                     failure: None,
                 }),
             }
@@ -294,6 +310,32 @@ impl Rule {
             .into_iter()
             .collect()
     }
+}
+
+/// Whether a line is among the last ones of a stage that the runner took for done.
+fn is_last_word(story: &Story, place: &Place, line: &Evidence) -> bool {
+    let is_open = story.open.as_ref().is_some_and(|(open, _)| open == place);
+    let failed = |failure: &Failure| failure.decisive && same_call(&failure.place, place);
+    if is_open || story.failures.iter().any(failed) {
+        return false;
+    }
+    let there = story.outputs.iter().rev();
+    let mut last = there.filter(|remark| remark.place == *place);
+    last.by_ref()
+        .take(LAST_WORDS_DONE)
+        .any(|remark| remark.evidence == *line)
+}
+
+/// What a call printed right before it failed; of several attempts the first, since the others mostly repeat it.
+fn last_words(story: &Story, failure: &Failure) -> Vec<Evidence> {
+    let told = failure.evidence.first();
+    let before = story.outputs.iter().rev().filter(|remark| {
+        same_call(&remark.place, &failure.place) && told.is_none_or(|told| remark.evidence < *told)
+    });
+    before
+        .take(LAST_WORDS_SHOWN)
+        .map(|remark| remark.evidence.clone())
+        .collect()
 }
 
 fn located(lines: Option<&Vec<(&Place, &Evidence)>>) -> Vec<(Place, Evidence)> {
@@ -368,6 +410,7 @@ fn settle(mut matches: Vec<Match>) -> Vec<Match> {
                 other.decisive |= found.decisive;
                 other.confidence = other.confidence.max(found.confidence);
                 other.evidence.extend(found.evidence);
+                other.context.extend(found.context);
             }
             None => merged.push(found),
         }
@@ -379,8 +422,14 @@ fn settle(mut matches: Vec<Match>) -> Vec<Match> {
 
 /// In the order of files and lines, each once.
 pub fn sort_evidence(found: &mut Match) {
-    found.evidence.sort();
-    found.evidence.dedup();
+    let Match {
+        evidence, context, ..
+    } = found;
+    for lines in [&mut *evidence, &mut *context] {
+        lines.sort();
+        lines.dedup();
+    }
+    context.retain(|line| evidence.binary_search(line).is_err());
 }
 
 /// The decisive ones first, the surest first.

@@ -16,6 +16,8 @@ fn job(sections: &[(&str, &str)], verdict: &str) -> String {
             "prepare_script" => "Preparing environment",
             "get_sources" => "Getting source from Git repository",
             "step_script" => "Executing \"step_script\" stage of the job script",
+            "after_script" => "Running after_script",
+            "restore_cache" => "Restoring cache",
             "archive_cache" => "Saving cache for successful job",
             "download_artifacts" => "Downloading artifacts",
             "upload_artifacts_on_success" => "Uploading artifacts for successful job",
@@ -686,6 +688,131 @@ fn artifacts_that_gitlab_refuses_are_no_driver_problem() {
         "gone",
         &job(&sections, SCRIPT_1),
         "gitlab download_artifacts artifacts-refused",
+    );
+}
+
+/// A job that stores a cache and uploads artifacts after its step.
+fn with_uploads(cache: &str, artifacts: &str) -> String {
+    let sections = [
+        ("prepare_executor", READY),
+        ("prepare_script", RAN),
+        ("get_sources", FETCHED),
+        ("step_script", "$ make\n"),
+        ("archive_cache", cache),
+        ("upload_artifacts_on_success", artifacts),
+        ("cleanup_file_variables", ""),
+    ];
+    job(&sections, "Job succeeded")
+}
+
+#[test]
+fn a_green_job_whose_uploads_were_refused_says_so() {
+    let stored = "Creating cache default...\nvendor/: found 2 matching artifact files and directories\nCreated cache\n";
+    let uploaded = "Uploading artifacts as \"archive\" to coordinator... 201 Created  id=7 responseStatus=201 Created\n";
+    let refused = "Creating cache default...\nWARNING: received: 403 Forbidden. Request failed with code: ExpiredToken\nFATAL: received: 403 Forbidden\nFailed to create cache\n";
+    expect(
+        "cache",
+        &with_uploads(refused, uploaded),
+        "runner archive_cache cache-store-refused",
+    );
+    let refused = "Uploading artifacts as \"archive\" to coordinator... 403 Forbidden  id=7 responseStatus=403 Forbidden\nFATAL: permission denied\n";
+    let found = found(&with_uploads(stored, refused));
+    assert_eq!(
+        found,
+        [
+            "run upload_artifacts_on_success failure-hidden",
+            "gitlab upload_artifacts_on_success artifacts-refused",
+        ]
+    );
+    let again = format!(
+        "ERROR: Uploading artifacts as \"archive\" to coordinator... 502 Bad Gateway  id=7\nWARNING: Retrying...   context=artifacts-uploader error=invalid argument\n{uploaded}"
+    );
+    for (name, log) in [
+        ("stored", with_uploads(stored, uploaded)),
+        ("the second time", with_uploads(stored, &again)),
+        (
+            "nothing there yet",
+            with_uploads(
+                "WARNING: file does not exist\nFailed to extract cache\n",
+                uploaded,
+            ),
+        ),
+    ] {
+        assert_eq!(self::found(&log), Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn sources_that_were_not_fetched_are_a_hidden_failure() {
+    let sections = [
+        ("prepare_executor", READY),
+        ("prepare_script", RAN),
+        (
+            "get_sources",
+            "Fetching changes with git depth set to 20...\nfatal: unable to write new index file\n",
+        ),
+        ("step_script", "$ true\n"),
+        ("cleanup_file_variables", ""),
+    ];
+    expect(
+        "green",
+        &job(&sections, "Job succeeded"),
+        "run get_sources failure-hidden",
+    );
+}
+
+#[test]
+fn a_driver_that_crashes_in_a_step_is_told_from_a_script_that_failed() {
+    let trace = "Traceback (most recent call last):\n  File \"/opt/vm-driver/run.py\", line 61, in <module>\n    main(sys.argv)\nIndexError: list index out of range\n";
+    for (name, text, wanted) in [
+        (
+            "a trace through its files",
+            format!("$ make\n{trace}"),
+            "run build_script driver-script-broken",
+        ),
+        (
+            "before the script",
+            "vm 17 has no address\n".to_owned(),
+            "run build_script driver-failed-before-script",
+        ),
+        (
+            "a trace through files of the job",
+            format!("$ make\n{}", trace.replace("/opt/vm-driver", "/builds/a/b")),
+            "none build_script script-failed",
+        ),
+    ] {
+        expect(name, &in_step(&text, SCRIPT_1), wanted);
+    }
+}
+
+#[test]
+fn a_cancelled_job_that_does_not_end_is_the_driver_s_affair() {
+    let log = "WARNING: script canceled externally (UI, API)         job=5 runner=abc\nWARNING: Appending trace to coordinator... job failed  code=202 job=5 job-status=canceled runner=abc\nWARNING: Timed out waiting for the build to finish   job=5 runner=abc\nWARNING: Job failed: canceled                        exit_code=0 failure_reason=job_canceled job=5 runner=abc\n";
+    expect("runner log", log, "run - termination-ignored");
+}
+
+#[test]
+fn jobs_of_other_executors_are_left_out() {
+    let log = "ERROR: Job failed (system failure): no such image   job=5 runner=abc\nWARNING: Failed to process runner                   builds=0 error=x executor=docker runner=abc\nWARNING: Job failed: exit code 1                     exit_code=1 failure_reason=script_failure job=6 runner=xyz\n";
+    let diagnosis = diagnose(&[Input::whole("log", log)]);
+    assert_eq!(diagnosis.problems, []);
+    assert!(
+        diagnosis.notes[0].contains("another executor"),
+        "{diagnosis:?}"
+    );
+}
+
+#[test]
+fn a_report_is_read_as_far_as_a_diagnosis_needs_it() {
+    let report = |findings: &str| {
+        format!("{{\"schema\": \"driver-conformance/report/v1\", \"findings\": {findings}}}")
+    };
+    let finding = "[{\"check\": \"cleanup/twice\", \"call\": \"cleanup\", \"status\": \"fail\"}]";
+    expect("cut down", &report(finding), "cleanup - cleanup-twice");
+    let diagnosis = diagnose(&[Input::whole("log", report("7"))]);
+    assert!(
+        diagnosis.notes[0].contains("cannot be read"),
+        "{diagnosis:?}"
     );
 }
 

@@ -94,7 +94,8 @@ pub struct When {
     pub warning: Option<String>,
     /// A pattern for a line that a driver or a script printed; at the failed call, if there is a `failure`.
     pub output: Option<String>,
-    /// Whether `output` counts only among the last lines of the failed call.
+    /// Whether `output` counts only among the last lines of the failed call; without a `failure`, among those of a stage that the
+    /// runner took for done.
     #[serde(default)]
     pub last: bool,
     /// A pattern for a message of the runner's own log.
@@ -158,6 +159,8 @@ pub enum Fact {
     StepReached,
     /// The failed stage is known for sure.
     StageKnown,
+    /// The last words of the stage are a trace through files of the driver.
+    DriverTrace,
 }
 
 /// A cause with everything there is to say about it.

@@ -1,0 +1,144 @@
+//! Whose trace it is that a stage ends with: a driver that crashes in the middle of a step looks like a script that failed, but
+//! the files that its trace leads through are not those of the job.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::story::Remark;
+
+/// Lines at the end of a stage in which a trace is looked for.
+const TRACE_LINES_MAX: usize = 40;
+/// A trace that ends the stage has its last place within so many lines of the end.
+const BEHIND_TRACE_MAX: usize = 8;
+
+/// A file with the number of a line, as shells and traces of most languages name a place.
+static LOCATION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:^|[\s("'@])(/[\w.@+-]+(?:/[\w.@+-]+)+)(?:"?, line \d|\[\d+\]: |: (?:\w+ )?\d+: |:\d+\b| line \d)"#,
+    )
+});
+/// Parts of a path by which drivers are installed.
+static OWN_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(/[\w.@+-]*(?:gitlab[_-]?runner|executor|driver)|/(?:config|prepare|run|cleanup|base)(?:[_-]exec)?(?:\.\w+)?$)",
+    )
+});
+/// Where the project lies inside of the environment, in the words of git.
+static PROJECT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(/\S+)/\.git/"));
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a constant pattern")
+}
+
+/// Whether the last words of a stage are a trace through files of a driver and none of the job.
+pub(super) fn names_driver(printed: &[&Remark], all: &[Vec<Remark>]) -> bool {
+    let begun = printed.iter().rposition(|remark| is_echo(&remark.text));
+    let since = begun.map_or(0, |at| at + 1);
+    let from = since.max(printed.len().saturating_sub(TRACE_LINES_MAX));
+    let end = &printed[from..];
+    let is_place = |remark: &&Remark| LOCATION.is_match(&remark.text);
+    let Some(last) = end.iter().rposition(is_place) else {
+        return false;
+    };
+    if end.len() - last > BEHIND_TRACE_MAX {
+        return false;
+    }
+    let files = |remark: &'_ Remark| -> Vec<String> {
+        let found = LOCATION.captures_iter(&remark.text);
+        found.map(|found| found[1].to_owned()).collect()
+    };
+    let mut files = end.iter().flat_map(|remark| files(remark)).peekable();
+    let projects = projects(all);
+    let mut own = false;
+    files.peek().is_some()
+        && files.all(|file| {
+            own |= OWN_NAME.is_match(&file);
+            let of_job = projects.iter().any(|project| file.starts_with(project));
+            !of_job && !file.contains("/builds/")
+        })
+        && own
+}
+
+fn is_echo(text: &str) -> bool {
+    text.trim_start().starts_with("$ ")
+}
+
+/// Directories of the job's sources.
+fn projects(all: &[Vec<Remark>]) -> Vec<String> {
+    let sources = all.iter().flatten();
+    let sources = sources.filter(|remark| remark.place.is("get_sources"));
+    sources
+        .filter_map(|remark| PROJECT.captures(&remark.text))
+        .map(|found| found[1].to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::story::{Evidence, Place};
+
+    fn remarks(stage: &str, lines: &[&str]) -> Vec<Remark> {
+        let remarks = lines.iter().enumerate().map(|(index, text)| Remark {
+            text: (*text).to_owned(),
+            place: Place::run(stage),
+            evidence: Evidence {
+                input: 0,
+                line: index + 1,
+                text: (*text).to_owned(),
+            },
+        });
+        remarks.collect()
+    }
+
+    fn is_of_driver(lines: &[&str]) -> bool {
+        let sources = remarks(
+            "get_sources",
+            &["Initialized empty Git repository in /home/gitlab-runner/work/a/b/.git/"],
+        );
+        let step = remarks("build_script", lines);
+        let printed: Vec<&Remark> = step.iter().collect();
+        names_driver(&printed, &[sources])
+    }
+
+    #[test]
+    fn files_tell_whose_trace_it_is() {
+        for lines in [
+            &[
+                "$ make",
+                "Traceback (most recent call last):",
+                "  File \"/opt/vm-driver/run.py\", line 9, in <module>",
+                "    main()",
+                "KeyError: 'ip'",
+            ][..],
+            &[
+                "$ make",
+                "/usr/local/lib/lxd-executor/run.sh: line 40: host: unbound variable",
+            ],
+            &[
+                "$ make",
+                "panic: nil map",
+                "main.run(...)",
+                "\t/src/gitlab-runner-x/main.go:12 +0x1d",
+            ],
+        ] {
+            assert!(is_of_driver(lines), "{lines:?}");
+        }
+        for lines in [
+            &[
+                "$ pytest",
+                "  File \"/home/gitlab-runner/work/a/b/driver.py\", line 9, in f",
+                "KeyError: 'ip'",
+            ][..],
+            &[
+                "$ tool",
+                "  File \"/usr/lib/python3/dist-packages/tool/main.py\", line 9, in f",
+                "KeyError: 'ip'",
+            ],
+            &["$ make", "make: *** [all] Error 1"],
+        ] {
+            assert!(!is_of_driver(lines), "{lines:?}");
+        }
+    }
+}
