@@ -204,6 +204,10 @@ impl Reader<'_> {
             ..Story::default()
         };
         self.settle_failures(&mut walk);
+        let lost = |failure: &Failure| failure.facts.contains(&Fact::NextStageCouldNotRun);
+        if walk.failures.iter().any(lost) {
+            story.facts.push(Fact::NextStageCouldNotRun);
+        }
         if story.ending == Some(Ending::Missing) {
             story.open = self.open_end(&walk);
         }
@@ -247,7 +251,8 @@ impl Reader<'_> {
         if let Some(at) = self.sections.of_line(index) {
             walk.last_section = Some(at);
         }
-        match said(line) {
+        let said = said(line).filter(|said| !self.is_quoted(index, *said));
+        match said {
             Some(Said::Succeeded) => {
                 walk.succeeded = true;
                 walk.verdict = None;
@@ -289,6 +294,25 @@ impl Reader<'_> {
             }
             Some(Said::Noise) => {}
             None => self.keep_output(walk, index, line),
+        }
+    }
+
+    /// Whether the runner does not say this at such a place, so that a script has printed it.
+    fn is_quoted(&self, index: usize, said: Said<'_>) -> bool {
+        let Some(section) = self.section_at(index) else {
+            return false;
+        };
+        if section.name == "prepare_executor" {
+            return false;
+        }
+        match said {
+            Said::PreparationFailed(_) | Said::Startup => true,
+            Said::Succeeded | Said::Failed(_) => self.sections.marked && section.closed,
+            Said::Warning(text) => {
+                let of_cleanup = text.starts_with("Cleanup script failed");
+                of_cleanup && self.sections.marked && section.closed
+            }
+            Said::Noise => false,
         }
     }
 
@@ -391,7 +415,17 @@ impl Reader<'_> {
             }
             walk.failures.retain(|failure| !same(failure));
             evidence.push(self.evidence(&self.lines[index]));
-            let facts = self.facts_at(walk, &place, index);
+            let mut facts = self.facts_at(walk, &place, index);
+            if let Some(line) = blame::next_stage_could_not_run(
+                &self.sections,
+                &walk.warnings,
+                &walk.outputs,
+                &place,
+            ) {
+                facts.push(Fact::NextStageCouldNotRun);
+                evidence.push(line);
+                evidence.sort();
+            }
             walk.failures.push(Failure {
                 message,
                 place,
@@ -465,15 +499,10 @@ impl Reader<'_> {
         if !printed.is_empty() {
             facts.push(Fact::Printed);
         }
-        if printed
-            .iter()
-            .any(|remark| remark.text.trim_start().starts_with("$ "))
-        {
+        if printed.iter().any(|remark| blame::is_echo(&remark.text)) {
             facts.push(Fact::Echoed);
         }
-        let last_command = printed
-            .iter()
-            .rfind(|remark| remark.text.trim_start().starts_with("$ "));
+        let last_command = printed.iter().rfind(|remark| blame::is_echo(&remark.text));
         if last_command.is_some_and(|command| CLIENT.is_match(&command.text)) {
             facts.push(Fact::CommandIsClient);
         }

@@ -218,7 +218,7 @@ fn entries_of(lines: &[(usize, String)]) -> Vec<Entry> {
         .iter()
         .filter_map(|(number, line)| Entry::parse(*number, line));
     let entries: Vec<Entry> = parsed.collect();
-    if entries.iter().all(|entry| entry.fields.is_empty()) {
+    if !entries.iter().any(Entry::is_of_runner) {
         return Vec::new();
     }
     entries

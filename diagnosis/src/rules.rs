@@ -349,9 +349,8 @@ fn located(lines: Option<&Vec<(&Place, &Evidence)>>) -> Vec<(Place, Evidence)> {
 /// The same cause at the same place. A remark whose place nobody knows belongs to the other one.
 fn is_same(a: &Match, b: &Match) -> bool {
     let place = a.place.call == b.place.call && a.place.stage == b.place.stage;
-    let placed = a.place.certain && b.place.certain;
-    let unplaced = !(a.decisive || b.decisive || placed);
-    a.symptom.cause == b.symptom.cause && (place || unplaced)
+    let is_lost = |found: &Match| !found.decisive && !found.place.certain;
+    a.symptom.cause == b.symptom.cause && (place || is_lost(a) || is_lost(b))
 }
 
 /// Where only causes of last resort explain a failure, the surest of them is enough.

@@ -88,6 +88,13 @@ impl Entry {
         })
     }
 
+    /// Whether it has a field by which the runner's entries are known.
+    pub fn is_of_runner(&self) -> bool {
+        KNOWN_FIELDS
+            .iter()
+            .any(|key| self.fields.contains_key(*key))
+    }
+
     /// A field.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(String::as_str)

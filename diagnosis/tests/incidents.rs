@@ -347,6 +347,7 @@ fn healthy_and_unrelated_logs_are_silent() {
         "{\"level\":\"error\",\"message\":5}\n{\"a\":1}\n".to_owned(),
         "Running with gitlab-runner 19.4.0 (abc)\nPreparing the \"docker\" executor\nUsing Docker executor with image alpine ...\nPreparing environment\nRunning on runner-1 via box...\nGetting source from Git repository\nExecuting \"step_script\" stage of the job script\n$ false\nCleaning up project directory and file based variables\nERROR: Job failed: exit code 1\n".to_owned(),
         "Restoring cache\n".to_owned(),
+        "time=\"2026-11-24T08:13:02Z\" level=error msg=\"Handler for POST /containers/create returned error: No such image\"\n".to_owned(),
         String::new(),
         "\u{0}\u{1}\u{2}PNG\n\u{0}\u{ff}".repeat(1000),
         "Checking for jobs... received                       job=5 repo_url=https://x/y.git runner=abc\nJob succeeded                                       duration_s=12 job=5 project=3 runner=abc\n".to_owned(),
@@ -785,10 +786,83 @@ fn a_driver_that_crashes_in_a_step_is_told_from_a_script_that_failed() {
     }
 }
 
+/// A step and an `after_script` that both fail with 1.
+fn with_after_script(step: &str, after: &str) -> String {
+    let after = format!(
+        "{after}WARNING: after_script failed, but job will continue unaffected: exit status 1\n"
+    );
+    let sections = [
+        ("prepare_executor", READY),
+        ("prepare_script", RAN),
+        ("get_sources", FETCHED),
+        ("step_script", step),
+        ("after_script", after.as_str()),
+        ("cleanup_file_variables", ""),
+    ];
+    job(&sections, SCRIPT_1)
+}
+
+#[test]
+fn an_environment_that_is_gone_is_told_by_the_stage_that_comes_next() {
+    let gone = "run build_script environment-gone";
+    for (name, step, after, wanted) in [
+        (
+            "no echo",
+            "$ ctest\nTest #1\n",
+            "vm 77 is not known\n",
+            gone,
+        ),
+        (
+            "the same words",
+            "$ ctest\nno reply from 10.0.3.7:22 (pid 811)\n",
+            "no reply from 10.0.3.7:22 (pid 903)\n",
+            gone,
+        ),
+        (
+            "an after_script that ran",
+            "$ ctest\n1 test failed\n",
+            "$ rm -r out\nrm: out: No such file or directory\n",
+            "none build_script script-failed",
+        ),
+    ] {
+        expect(name, &with_after_script(step, after), wanted);
+    }
+}
+
+#[test]
+fn what_the_runner_says_elsewhere_is_quoted_in_a_step() {
+    let quoted = "$ cat incident.log\nUsing Custom executor...\nERROR: Preparation failed: exit status 2\nWARNING: Cleanup script failed: exit status 2\nERROR: Job failed (system failure): exit status 2\n";
+    assert_eq!(
+        found(&in_step(quoted, "Job succeeded")),
+        Vec::<String>::new()
+    );
+    let expected = "$ ./negative.sh\nclient_loop: send disconnect: Broken pipe\nas expected\nok\n";
+    assert_eq!(
+        found(&in_step(expected, "Job succeeded")),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn preparing_that_takes_the_time_of_the_job_is_the_driver_s_affair() {
+    let log = in_prepare(
+        "waiting for ssh on 10.0.0.7\n",
+        "ERROR: Job failed: execution took longer than 1h0m0s seconds",
+    );
+    expect("waits", &log, "prepare - prepare-outlasts-job");
+}
+
 #[test]
 fn a_cancelled_job_that_does_not_end_is_the_driver_s_affair() {
     let log = "WARNING: script canceled externally (UI, API)         job=5 runner=abc\nWARNING: Appending trace to coordinator... job failed  code=202 job=5 job-status=canceled runner=abc\nWARNING: Timed out waiting for the build to finish   job=5 runner=abc\nWARNING: Job failed: canceled                        exit_code=0 failure_reason=job_canceled job=5 runner=abc\n";
     expect("runner log", log, "run - termination-ignored");
+}
+
+#[test]
+fn a_log_of_another_daemon_is_not_called_healthy() {
+    let log =
+        "time=\"2026-11-24T08:13:02Z\" level=info msg=\"ignoring event\" module=libcontainerd\n";
+    assert_eq!(diagnose(&[Input::whole("log", log)]).understood, 0);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use driver_conformance_scenarios::symptom::Subject;
 use regex::Regex;
 
-use crate::story::{Place, Remark, is_step};
+use crate::story::{Evidence, Place, Remark, is_step};
 
 use super::sections::Sections;
 
@@ -59,6 +59,46 @@ pub(super) fn run_stage(
         Some(last) if *last != "prepare_executor" && !follows(last) => Place::of_section(last),
         _ => Place::of(Subject::Run).guessed(),
     }
+}
+
+/// What the stage after a failed step said, if it is not that of a script that ran: where scripts echo their commands it echoed
+/// none, or it ended with the same words as the step.
+pub(super) fn next_stage_could_not_run(
+    sections: &Sections,
+    warnings: &[Remark],
+    outputs: &[Vec<Remark>],
+    failed: &Place,
+) -> Option<Evidence> {
+    let echoes = |at: usize| outputs[at].iter().any(|remark| is_echo(&remark.text));
+    let names = || sections.all.iter().map(|section| section.name.as_str());
+    let step = names().rposition(|name| Place::of_section(name).is("step"))?;
+    if !failed.certain || *failed != Place::of_section(&sections.all[step].name) {
+        return None;
+    }
+    let last_words = without_numbers(&outputs[step].last()?.text);
+    let after_failed = warnings
+        .iter()
+        .any(|warning| warning.text.starts_with("after_script failed"));
+    let later = (step + 1..sections.all.len()).filter(|at| !echoes(*at));
+    later
+        .filter_map(|at| Some((at, outputs[at].last()?)))
+        .find(|(at, last)| {
+            let did_not_begin = sections.all[*at].name == "after_script" && echoes(step);
+            let says_the_same = without_numbers(&last.text) == last_words;
+            (did_not_begin && after_failed) || says_the_same
+        })
+        .map(|(_, last)| last.evidence.clone())
+}
+
+/// Process ids, times and addresses differ from call to call.
+fn without_numbers(text: &str) -> String {
+    let letters = text.chars().filter(|letter| !letter.is_ascii_digit());
+    letters.collect()
+}
+
+/// Whether a line is a command of a script, which the runner lets its shell print.
+pub(super) fn is_echo(text: &str) -> bool {
+    text.trim_start().starts_with("$ ")
 }
 
 /// Whether the job was ended from outside, and not by a call that failed.

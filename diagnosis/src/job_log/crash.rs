@@ -7,6 +7,8 @@ use regex::Regex;
 
 use crate::story::Remark;
 
+use super::blame::is_echo;
+
 /// Lines at the end of a stage in which a trace is looked for.
 const TRACE_LINES_MAX: usize = 40;
 /// A trace that ends the stage has its last place within so many lines of the end.
@@ -58,10 +60,6 @@ pub(super) fn names_driver(printed: &[&Remark], all: &[Vec<Remark>]) -> bool {
             !of_job && !file.contains("/builds/")
         })
         && own
-}
-
-fn is_echo(text: &str) -> bool {
-    text.trim_start().starts_with("$ ")
 }
 
 /// Directories of the job's sources.
