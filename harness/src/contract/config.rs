@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::log_updates::FINAL_UPDATE_TRIES;
+
 /// Default of `config_exec_timeout`, `prepare_exec_timeout` and `cleanup_exec_timeout` (A4).
 pub const EXEC_TIMEOUT_DEFAULT: Duration = Duration::from_hours(1);
 /// Default of `graceful_kill_timeout` (A4).
@@ -125,8 +127,20 @@ pub struct RunnerConfig {
     pub output_limit: i64,
     /// Refuse `CI_DEBUG_TRACE`.
     pub debug_trace_disabled: bool,
+    /// How often the final state of a job is sent while GitLab does not take it; less than 1 means 10.
+    pub job_status_final_update_retry_limit: i64,
     /// `[runners.custom]`; absent means: executor not configured (A2).
     pub custom: Option<CustomConfig>,
+}
+
+impl RunnerConfig {
+    /// How often the final state of a job is sent while GitLab does not take it (H15).
+    pub fn final_update_tries(&self) -> u32 {
+        match u32::try_from(self.job_status_final_update_retry_limit) {
+            Ok(0) | Err(_) => FINAL_UPDATE_TRIES,
+            Ok(tries) => tries,
+        }
+    }
 }
 
 /// `[runners.artifact]`: Go duration texts that reach the upload script (E18).

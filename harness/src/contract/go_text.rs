@@ -46,6 +46,15 @@ fn is_printable(character: char) -> bool {
     !character.is_control() && !character.is_whitespace() && !invisible
 }
 
+/// `strings.ToLower`: each character by itself, whatever stands beside it, and never by more than one.
+pub fn to_lower(text: &str) -> String {
+    let lowered = text.chars().map(|character| {
+        let mut lowered = character.to_lowercase();
+        lowered.next().unwrap_or(character)
+    });
+    lowered.collect()
+}
+
 /// `os.Expand`: replaces `$name` and `${name}` by `lookup(name)` (B8).
 pub fn expand(text: &str, mut lookup: impl FnMut(&str) -> String) -> String {
     let bytes = text.as_bytes();

@@ -97,15 +97,7 @@ impl GoUrl {
         if let Some(escape) = ascii_escape(host) {
             return Err(format!("invalid URL escape {}", quote(escape)));
         }
-        if let Some((_, port)) = host.rsplit_once(':')
-            && !host.ends_with(']')
-            && !port.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            return Err(format!(
-                "invalid port {} after host",
-                quote(&format!(":{port}"))
-            ));
-        }
+        check_literal_and_port(host, self.is_http())?;
         self.user = user.as_deref().map(normalised_user).transpose()?;
         host.clone_into(&mut self.host);
         Ok(())
@@ -195,6 +187,42 @@ fn split_scheme(text: &str) -> Result<(&str, &str), String> {
         }
     }
     Ok(("", text))
+}
+
+/// `host:port` or `[address]:port`, where the brackets are for addresses with colons only.
+fn check_literal_and_port(host: &str, is_http: bool) -> Result<(), String> {
+    let port = match host.rfind('[') {
+        Some(0) => {
+            let end = host.rfind(']').ok_or("missing ']' in host")?;
+            let address = &host[1..end];
+            let without_zone = address.split("%25").next().unwrap_or(address);
+            if without_zone.parse::<std::net::Ipv4Addr>().is_ok() {
+                return Err("invalid IP-literal".into());
+            }
+            if without_zone.parse::<std::net::Ipv6Addr>().is_err() {
+                let address = quote(address);
+                return Err(format!(
+                    "invalid host: ParseAddr({address}): unable to parse IP"
+                ));
+            }
+            &host[end + 1..]
+        }
+        Some(_) => return Err("invalid IP-literal".into()),
+        None => {
+            let colon = if is_http {
+                host.find(':')
+            } else {
+                host.rfind(':')
+            };
+            colon.map_or("", |colon| &host[colon..])
+        }
+    };
+    let digits = port.strip_prefix(':').unwrap_or(port);
+    let has_colon = port.is_empty() || port.starts_with(':');
+    if has_colon && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(());
+    }
+    Err(format!("invalid port {} after host", quote(port)))
 }
 
 /// The first percent-escape of a host that Go refuses: it allows only those of bytes that are not ASCII.
@@ -328,6 +356,21 @@ mod tests {
                 .unwrap_err()
                 .contains("invalid URL escape \"%zz\"")
         );
+    }
+
+    #[test]
+    fn hosts_in_brackets_are_addresses() {
+        let reason = |url: &str| {
+            let error = GoUrl::parse(url).unwrap_err();
+            error.rsplit("\": ").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(GoUrl::parse("http://[::1]:80/a").unwrap().host, "[::1]:80");
+        assert_eq!(reason("http://[::1"), "missing ']' in host");
+        assert_eq!(reason("http://a[::1]"), "invalid IP-literal");
+        assert_eq!(reason("http://[127.0.0.1]"), "invalid IP-literal");
+        assert_eq!(reason("http://[::1]80"), "invalid port \"80\" after host");
+        assert_eq!(reason("http://a:1:2"), "invalid port \":1:2\" after host");
+        assert_eq!(GoUrl::parse("ssh://a:1:2").unwrap().host, "a:1:2");
     }
 
     #[test]

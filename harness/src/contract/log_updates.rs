@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::config::RunnerConfig;
 use super::moment::Moment;
 
 /// Interval until GitLab asks for another one (K).
@@ -12,11 +13,17 @@ pub const UPDATE_INTERVAL_DEFAULT: Duration = Duration::from_secs(3);
 const UPDATE_INTERVAL_MAX: Duration = Duration::from_mins(15);
 /// A silent job is touched when nothing was sent for longer than this (K).
 pub const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// Tries of the final update (K).
-const FINAL_UPDATE_TRIES: u32 = 10;
+/// Longest such silence with `FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL`, which follows the interval of log updates.
+const DYNAMIC_SILENCE_MAX: Duration = Duration::from_mins(30);
+/// By what the flag multiplies the interval.
+const DYNAMIC_SILENCE_INTERVALS: u32 = 4;
+/// Tries of the final update, unless the runner's configuration says otherwise (K).
+pub const FINAL_UPDATE_TRIES: u32 = 10;
 /// First pause between them; doubles up to an hour (K).
 const FINAL_UPDATE_PAUSE: Duration = Duration::from_secs(1);
 const FINAL_UPDATE_PAUSE_MAX: Duration = Duration::from_hours(1);
+/// HTTP status by which GitLab takes a part of the log; it is the only one that the runner takes for a yes.
+const PATCH_ACCEPTED: u16 = 202;
 /// Most bytes in one patch (K).
 const PATCH_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -114,6 +121,9 @@ enum Phase {
 pub struct LogUpdates {
     phase: Phase,
     interval: Duration,
+    silence_max: Duration,
+    follows_interval: bool,
+    final_tries: u32,
     sent_bytes: u64,
     sent_at: Option<Moment>,
     touch_pending: bool,
@@ -121,9 +131,15 @@ pub struct LogUpdates {
 }
 
 impl LogUpdates {
-    /// Begins when the job does.
-    pub fn new(now: Moment) -> Self {
+    /// Begins when the job does, on a runner with these settings.
+    pub fn new(now: Moment, runner: &RunnerConfig) -> Self {
+        let follows_interval = runner
+            .feature_flags
+            .get("FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL");
         Self {
+            silence_max: SILENCE_MAX,
+            follows_interval: follows_interval.copied().unwrap_or(false),
+            final_tries: runner.final_update_tries(),
             phase: Phase::Watching {
                 next: now + UPDATE_INTERVAL_DEFAULT,
             },
@@ -181,7 +197,7 @@ impl LogUpdates {
         self.touch_pending = false;
         let silent = self
             .sent_at
-            .is_none_or(|sent_at| now.since(sent_at) > SILENCE_MAX);
+            .is_none_or(|sent_at| now.since(sent_at) > self.silence_max);
         if silent {
             return Some(Request::Touch);
         }
@@ -207,6 +223,10 @@ impl LogUpdates {
             && !interval.is_zero()
         {
             self.interval = interval.min(UPDATE_INTERVAL_MAX);
+            if self.follows_interval {
+                let silence = self.interval * DYNAMIC_SILENCE_INTERVALS;
+                self.silence_max = silence.clamp(SILENCE_MAX, DYNAMIC_SILENCE_MAX);
+            }
         }
         match self.phase {
             Phase::Watching { .. } => self.answered_while_running(request, answer, now),
@@ -236,7 +256,11 @@ impl LogUpdates {
             self.phase = Phase::Silenced;
             return effect;
         }
-        let accepted = (200..300).contains(&code);
+        let expected = match request {
+            Request::Patch { .. } => PATCH_ACCEPTED,
+            Request::Touch | Request::Final => 200,
+        };
+        let accepted = code == expected;
         if accepted {
             self.sent_at = Some(now);
         }
@@ -271,21 +295,27 @@ impl LogUpdates {
             tries,
         };
         match (request, code) {
-            (Request::Patch { to, .. }, 200..=299) => self.sent_bytes = to,
+            (Request::Patch { to, .. }, PATCH_ACCEPTED) => self.sent_bytes = to,
             (Request::Patch { .. }, 403 | 404) => self.skip_patch = true,
-            (Request::Patch { .. }, 416) | (Request::Final, 202) => self.phase = again,
+            (Request::Patch { .. }, 416) => self.phase = again,
+            (Request::Final, 202) => {
+                self.skip_patch = false;
+                self.phase = again;
+            }
             (Request::Final, 412) => {
+                self.skip_patch = false;
                 self.sent_bytes = 0;
                 self.phase = again;
             }
-            (Request::Final, 200..=299 | 403 | 404) => self.phase = Phase::Done,
+            (Request::Final, 200 | 403 | 404) => self.phase = Phase::Done,
             _ => self.retry_finish(now, tries),
         }
     }
 
     fn retry_finish(&mut self, now: Moment, tries: u32) {
         let tries = tries + 1;
-        if tries >= FINAL_UPDATE_TRIES {
+        self.skip_patch = false;
+        if tries >= self.final_tries {
             self.phase = Phase::Done;
             return;
         }
@@ -301,6 +331,10 @@ impl LogUpdates {
 mod tests {
     use super::*;
 
+    fn new_updates() -> LogUpdates {
+        LogUpdates::new(Moment::START, &RunnerConfig::default())
+    }
+
     fn at(seconds: u64) -> Moment {
         Moment::after_start(Duration::from_secs(seconds))
     }
@@ -315,7 +349,7 @@ mod tests {
 
     #[test]
     fn fresh_output_is_patched_after_three_seconds_and_then_at_the_servers_pace() {
-        let mut updates = LogUpdates::new(Moment::START);
+        let mut updates = new_updates();
         assert_eq!(updates.due(at(2), 10), None);
         let request = updates.due(at(3), 10).expect("there is something to send");
         assert_eq!(request, Request::Patch { from: 0, to: 10 });
@@ -332,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_silent_job_is_touched_after_thirty_seconds() {
-        let mut updates = LogUpdates::new(Moment::START);
+        let mut updates = new_updates();
         let request = updates.due(at(3), 10).expect("there is something to send");
         updates.answered(request, accepted(JobStatus::Running), at(3));
         let touched = (3..60).find(|second| updates.due(at(*second), 10) == Some(Request::Touch));
@@ -346,15 +380,16 @@ mod tests {
             job: JobStatus::Unsaid,
             interval: None,
         };
-        let mut updates = LogUpdates::new(Moment::START);
+        let mut updates = new_updates();
         let patch = updates.due(at(3), 10).expect("there is something to send");
         assert_eq!(updates.answered(patch, not_found, at(3)), Effect::default());
-        let effect = LogUpdates::new(Moment::START).answered(Request::Touch, not_found, at(3));
+        let effect = new_updates().answered(Request::Touch, not_found, at(3));
         assert!(effect.abort);
     }
+
     #[test]
     fn each_try_of_the_final_update_begins_with_the_runners_own_interval() {
-        let mut updates = LogUpdates::new(Moment::START);
+        let mut updates = new_updates();
         updates.finish(at(10));
         let patch = updates.due(at(10), 10).expect("there is something to send");
         updates.answered(patch, accepted(JobStatus::Running), at(10));
@@ -365,5 +400,64 @@ mod tests {
         updates.answered(Request::Final, Answer::Refused, at(12));
         // Three seconds and the second pause: GitLab has said nothing in this try.
         assert_eq!(updates.next_wake(), Some(at(17)));
+    }
+    /// H15, with `job_status_final_update_retry_limit`.
+    #[test]
+    fn the_runners_settings_say_how_often_the_final_update_is_tried() {
+        let tried = |limit: i64| {
+            let runner = RunnerConfig {
+                job_status_final_update_retry_limit: limit,
+                ..RunnerConfig::default()
+            };
+            let mut updates = LogUpdates::new(Moment::START, &runner);
+            updates.finish(Moment::START);
+            let mut tries = 0;
+            while let Some(moment) = updates.next_wake() {
+                let request = updates.due(moment, 0).expect("the final update");
+                updates.answered(request, Answer::Refused, moment);
+                tries += 1;
+            }
+            tries
+        };
+        assert_eq!(tried(0), FINAL_UPDATE_TRIES);
+        assert_eq!(tried(2), 2);
+        assert_eq!(tried(-1), FINAL_UPDATE_TRIES);
+    }
+
+    /// H14, with `FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL` in the runner's configuration.
+    #[test]
+    fn a_slow_server_may_leave_a_silent_job_alone_for_longer() {
+        let mut runner = RunnerConfig::default();
+        let flag = "FF_USE_DYNAMIC_TRACE_FORCE_SEND_INTERVAL".to_owned();
+        runner.feature_flags.insert(flag, true);
+        let mut updates = LogUpdates::new(Moment::START, &runner);
+        let request = updates.due(at(3), 10).expect("there is something to send");
+        let slow = Answer::Status {
+            code: 202,
+            job: JobStatus::Running,
+            interval: Some(Duration::from_secs(10)),
+        };
+        updates.answered(request, slow, at(3));
+        let touched = (3..90).find(|second| updates.due(at(*second), 10) == Some(Request::Touch));
+        assert_eq!(touched, Some(53));
+    }
+
+    /// H15: a patch that is not found is left out of this try only.
+    #[test]
+    fn the_log_is_sent_again_in_the_next_try() {
+        let status = |code| Answer::Status {
+            code,
+            job: JobStatus::Unsaid,
+            interval: None,
+        };
+        let mut updates = new_updates();
+        updates.finish(at(0));
+        let patch = Request::Patch { from: 0, to: 10 };
+        assert_eq!(updates.due(at(0), 10), Some(patch));
+        updates.answered(patch, status(404), at(0));
+        assert_eq!(updates.due(at(0), 10), Some(Request::Final));
+        updates.answered(Request::Final, status(201), at(0));
+        let next = updates.next_wake().expect("another try");
+        assert_eq!(updates.due(next, 10), Some(patch));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::go_text;
+
 /// One of the four programs of a driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Program {
@@ -88,7 +90,7 @@ impl Stage {
 
     /// The stage of a payload step (names are lowered, E1).
     pub fn of_step(name: &str) -> Self {
-        Self::Step(name.to_lowercase())
+        Self::Step(go_text::to_lower(name))
     }
 
     /// The last argument of `run_exec`.
@@ -159,10 +161,8 @@ impl Stage {
                 "Cleaning up project directory and file based variables".into()
             }
             Self::Step(_) | Self::Unknown(_) => {
-                format!(
-                    "Executing \"{}\" stage of the job script",
-                    self.section_name()
-                )
+                let name = go_text::quote(&self.section_name());
+                format!("Executing {name} stage of the job script")
             }
         }
     }
@@ -171,5 +171,23 @@ impl Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.driver_name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// E1: recorded with a step named in Turkish, where a letter has no lower case of its own length, and with a quote.
+    #[test]
+    fn names_of_steps_are_lowered_and_quoted_as_go_does() {
+        assert_eq!(
+            Stage::of_step("İstanbul ΟΔΟΣ").driver_name(),
+            "step_istanbul οδοσ"
+        );
+        assert_eq!(
+            Stage::of_step("X\"y").description(),
+            "Executing \"step_x\\\"y\" stage of the job script"
+        );
     }
 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use driver_conformance::contract::config::RunnerConfig;
 use driver_conformance::contract::job::Job;
 use driver_conformance::contract::log_updates::{Answer, LogUpdates, Request};
 use driver_conformance::contract::moment::Moment;
@@ -200,7 +201,7 @@ impl LabJob {
             index,
             job: None,
             concurrent_id: 0,
-            updates: LogUpdates::new(Moment::START),
+            updates: LogUpdates::new(Moment::START, &RunnerConfig::default()),
             stored_bytes: 0,
             offset: Duration::ZERO,
             interrupted: false,
@@ -221,10 +222,10 @@ impl LabJob {
         let offset = lab.elapsed().saturating_sub(now.since_start());
         drop(lab);
         self.offset = offset;
-        self.updates = LogUpdates::new(now);
         match handed_out {
             None => false,
             Some((job, concurrent_id)) => {
+                self.updates = LogUpdates::new(now, job.build().runner());
                 self.job = Some(job);
                 self.concurrent_id = concurrent_id;
                 true

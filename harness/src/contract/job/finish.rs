@@ -7,7 +7,22 @@ use super::super::protocol::{Action, RunnerLogLevel};
 use super::logging;
 use super::{Job, JobFailure, Supervisor};
 
+/// Exit code of a job whose request the runner refuses (A9).
+const EXIT_CODE_REFUSED: i64 = 3;
+
 impl Job {
+    /// A job that the runner refuses before it is a job: the log holds the reasons and nothing else (A9).
+    pub(super) fn refuse(&mut self, reasons: &str) {
+        self.append_to_job_log(reasons.as_bytes());
+        self.log_closed = true;
+        self.supervisor = Supervisor::Finished;
+        self.actions.push(Action::Finish(Outcome::Failed {
+            reason: FailureReason::RunnerSystemFailure,
+            internal_reason: FailureReason::RunnerSystemFailure,
+            exit_code: EXIT_CODE_REFUSED,
+        }));
+    }
+
     pub(super) fn finish(&mut self, result: Result<(), JobError>) {
         let rest = self.writer.close(self.now);
         self.append_to_job_log(&rest);

@@ -51,6 +51,11 @@ pub(super) enum Supervisor {
 impl Job {
     pub(super) fn begin(&mut self) {
         self.started = self.now;
+        if let Some(reasons) = self.build.request_error() {
+            let reasons = format!("{reasons}\n");
+            self.refuse(&reasons);
+            return;
+        }
         self.print_header();
         self.build.expand_image_and_services();
 

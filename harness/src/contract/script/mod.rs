@@ -23,6 +23,9 @@ use super::build::Build;
 use super::shell::Shell;
 use super::stage::Stage;
 
+/// How the error of a stage begins whose script the real runner panics over. That ends the whole run phase.
+pub const PANIC: &str = "panic: ";
+
 /// The runner's real frame around a body of the caller's own, with the runner's default options (E17).
 pub fn frame(shell: Shell, body: &str) -> String {
     frame_with(shell, body, FrameOptions::default())

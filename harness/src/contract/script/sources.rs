@@ -1,5 +1,6 @@
 //! `get_sources` and `clear_worktree` (E16, E18).
 
+use super::PANIC;
 use super::bash::BashWriter;
 use super::commands::{
     EXTERNAL_GIT_CONFIG, FileVariables, GLOBAL_GIT_CONFIG, change_owner, exports, user_commands,
@@ -429,7 +430,7 @@ fn write_checkout(writer: &mut BashWriter, build: &Build) -> Result<(), String> 
     // The real runner panics here, and reports the panic as the job's error.
     let short_sha = info.sha.get(..SHORT_SHA_BYTES).ok_or_else(|| {
         format!(
-            "panic: runtime error: slice bounds out of range [:{SHORT_SHA_BYTES}] with length {}",
+            "{PANIC}runtime error: slice bounds out of range [:{SHORT_SHA_BYTES}] with length {}",
             info.sha.len()
         )
     })?;

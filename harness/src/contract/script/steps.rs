@@ -3,6 +3,7 @@
 use super::bash::BashWriter;
 use super::commands::{enter_project, user_commands};
 use crate::contract::build::Build;
+use crate::contract::go_text;
 use crate::contract::payload::{STEP_AFTER_SCRIPT, Step};
 
 /// The step of a stage, if the payload has it. `name` is in lower case.
@@ -11,7 +12,7 @@ pub(super) fn find_step<'a>(build: &'a Build, name: &str) -> Option<&'a Step> {
         .payload()
         .steps
         .iter()
-        .find(|step| step.name.to_lowercase() == name)
+        .find(|step| go_text::to_lower(&step.name) == name)
 }
 
 /// `after_script`, if it has at least one line.

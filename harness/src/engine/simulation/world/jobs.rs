@@ -19,6 +19,8 @@ pub(super) struct RunningJob {
     concurrent_id: u32,
     pub(super) removed: bool,
     interrupted: bool,
+    /// The runner refuses it before it is one of its jobs (A9).
+    pub(super) is_refused: bool,
     pub(super) log: Vec<u8>,
 }
 
@@ -39,21 +41,29 @@ impl World<'_> {
         }
         self.outstanding -= 1;
         let id = self.source.id(index);
-        let first = self.coordinator.answer(id, Request::Touch, 0);
         let concurrent_id = self.free_concurrent_id();
         let emulation = self.source.make(index, concurrent_id, self.reloads);
+        let is_refused = emulation.build().request_error().is_some();
+        let updates = LogUpdates::new(self.now, emulation.build().runner());
         self.jobs[index] = Some(RunningJob {
             emulation,
-            updates: LogUpdates::new(self.now),
+            updates,
+            is_refused,
             outcome: None,
             concurrent_id,
             removed: false,
             interrupted: false,
             log: Vec::new(),
         });
-        self.log_hand_out(index, first);
+        self.log_received(index);
+        if is_refused {
+            self.tell(index, Event::Begin);
+            return;
+        }
+        let first = self.coordinator.answer(id, Request::Touch, 0);
+        self.log_first_update(index, first);
         if let Answer::Status { code, job, .. } = first
-            && (job.is_over() || code == 403 || job == JobStatus::Canceling)
+            && (job.is_over() || matches!(code, 403 | 404) || job == JobStatus::Canceling)
         {
             self.lost_before_start(index, job == JobStatus::Canceling);
             return;

@@ -100,7 +100,7 @@ impl World<'_> {
         })
     }
 
-    pub(super) fn log_hand_out(&mut self, index: usize, first: Answer) {
+    pub(super) fn log_received(&mut self, index: usize) {
         let Some(job) = self.jobs[index].as_ref() else {
             return;
         };
@@ -119,6 +119,9 @@ impl World<'_> {
         };
         let message = "Checking for jobs... received";
         self.log_bare(RunnerLogLevel::Info, message, fields);
+    }
+
+    pub(super) fn log_first_update(&mut self, index: usize, first: Answer) {
         let facts = self.update_facts(index);
         let entries = facts.map(|facts| first_entries(first, &facts));
         for entry in entries.unwrap_or_default() {
@@ -129,6 +132,9 @@ impl World<'_> {
     fn log_end(&mut self, index: usize) {
         if self.is_single() {
             self.log_end_of_single(index);
+            return;
+        }
+        if self.jobs[index].as_ref().is_some_and(|job| job.is_refused) {
             return;
         }
         self.log_processing(index, "Removed job from processing list");
