@@ -244,6 +244,8 @@ pub struct Call {
     pub new_attempt: bool,
     /// Withhold `job_env`.
     pub without_job_env: bool,
+    /// Kill everything that earlier calls of the job left running before it, as a restart of the machine does.
+    pub helpers_killed: bool,
     /// What its script does, if not what `[[probe]]` says.
     pub does: Option<Probe>,
 }
@@ -258,6 +260,8 @@ struct CallTable {
     new_attempt: bool,
     #[serde(default)]
     without_job_env: bool,
+    #[serde(default)]
+    helpers_killed: bool,
     does: Option<Probe>,
 }
 
@@ -271,6 +275,7 @@ impl TryFrom<toml::Value> for Call {
                 call,
                 new_attempt: false,
                 without_job_env: false,
+                helpers_killed: false,
                 does: None,
             });
         }
@@ -279,6 +284,7 @@ impl TryFrom<toml::Value> for Call {
             call,
             new_attempt,
             without_job_env,
+            helpers_killed,
             does,
         } = value
             .try_into()
@@ -288,6 +294,7 @@ impl TryFrom<toml::Value> for Call {
             call,
             new_attempt,
             without_job_env,
+            helpers_killed,
             does,
         })
     }

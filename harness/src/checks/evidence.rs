@@ -168,12 +168,13 @@ pub(crate) fn ending(call: &CallRecord) -> String {
 }
 
 /// The environment of the call's job is there as far as the driver said: the last prepare succeeded undisturbed (or there
-/// is no prepare program), no cleanup came after it, and no call since was ended by a signal, after which a driver may
-/// have given the environment up.
+/// is no prepare program), no cleanup came after it, no call since was ended by a signal, after which a driver may have
+/// given the environment up, and nothing that keeps the environment alive was killed.
 pub(crate) fn prepared(trace: &Trace, index: CallIndex) -> bool {
     let mut usable = true;
     for (before, call) in earlier(trace, index) {
         let well = undisturbed(trace, before);
+        usable &= !call.helpers_killed;
         match call.program {
             Program::Prepare => usable = well && exit_code(call) == Some(0),
             Program::Cleanup => usable = false,
@@ -181,7 +182,7 @@ pub(crate) fn prepared(trace: &Trace, index: CallIndex) -> bool {
             Program::Run => usable &= well,
         }
     }
-    usable
+    usable && !trace.calls[index.0].helpers_killed
 }
 
 /// The planned call that a recorded one carries out. Programs that the driver does not have are passed over, as the runner

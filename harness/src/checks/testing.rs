@@ -188,6 +188,7 @@ impl Scene {
                 stage: call.stage.clone(),
                 new_attempt: false,
                 without_job_env: false,
+                helpers_killed: false,
                 probe: None,
             })
             .collect();
@@ -260,6 +261,7 @@ impl Scene {
             exit_code_file_after: None,
             temp_dir_lost: false,
             signalled_at_point: false,
+            helpers_killed: false,
             stage,
         }
     }

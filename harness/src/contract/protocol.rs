@@ -192,6 +192,8 @@ pub enum Action {
         /// The directory.
         path: PathBuf,
     },
+    /// What calls that are over have left running is killed: nothing that a runner does, but a restart of the machine.
+    KillHelpers,
     /// The job is over. Last action of an emulation, except of a call that was abandoned.
     Finish(Outcome),
     /// A raw sequence of calls is over; it has no outcome.

@@ -245,6 +245,8 @@ struct Job {
     calls: BTreeMap<CallIndex, Call>,
     /// The same, by the emulation's number.
     numbers: BTreeMap<CallId, CallIndex>,
+    /// What its earlier calls left running was killed, and no call has started since.
+    helpers_killed: bool,
     /// A call that waits for the job's turn.
     held: Option<Box<CallSpec>>,
     /// The supervisor has listed what was left, and now kills it.
@@ -351,6 +353,7 @@ impl<'a> Engine<'a> {
                 labeller: run.labeller,
                 log_listener: run.job_log_listener,
                 board: StimulusBoard::new(run.stimuli),
+                helpers_killed: false,
                 phase: Phase::Waiting,
                 finished: false,
                 begun: started,

@@ -38,6 +38,11 @@ impl CaseMarks {
         }
     }
 
+    /// How many jobs the case has.
+    pub(crate) fn jobs(&self) -> usize {
+        self.ids.len()
+    }
+
     /// The job whose id is in a text.
     pub(crate) fn job_in(&self, text: &str) -> Option<usize> {
         let inside = self.is_inside(text);

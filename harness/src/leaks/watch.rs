@@ -175,7 +175,10 @@ impl LeakWatch {
                 }
                 let evidence = self.marks.evidence(&object, makers);
                 let born_in = match (&object.born, evidence) {
-                    (Some(born), Some(Evidence::NamesJob(job))) => alive_in(&self.calls, job, born),
+                    (Some(born), Some(Evidence::NamesJob(job))) => {
+                        alive_in(&self.calls, Some(job), born)
+                    }
+                    (Some(born), None) => alive_in(&self.calls, None, born),
                     _ => None,
                 };
                 let leak = sort.leak(object, evidence, born_in);
@@ -236,11 +239,17 @@ fn now(clock: ClockId) -> Duration {
     Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
-/// The one call of a job that was alive between two times; `None` if the tick of the clock leaves a doubt.
-fn alive_in(calls: &[Window], job: usize, times: &RangeInclusive<Duration>) -> Option<CallIndex> {
+/// The one call of a job, or of any, that was alive between two times; `None` if the tick of the clock leaves a doubt.
+fn alive_in(
+    calls: &[Window],
+    job: Option<usize>,
+    times: &RangeInclusive<Duration>,
+) -> Option<CallIndex> {
     let mut alive = calls.iter().filter(|window| {
         let until = window.until.unwrap_or(Duration::MAX);
-        window.job == job && window.from <= *times.end() && *times.start() <= until
+        job.is_none_or(|job| window.job == job)
+            && window.from <= *times.end()
+            && *times.start() <= until
     });
     let first = alive.next()?;
     alive.next().is_none().then_some(first.call)
@@ -328,7 +337,7 @@ mod tests {
         ];
         let between = |job, first, last| {
             let times = Duration::from_secs(first)..=Duration::from_secs(last);
-            alive_in(&calls, job, &times)
+            alive_in(&calls, Some(job), &times)
         };
         let at = |job, second| between(job, second, second);
         assert_eq!(between(0, 13, 18), Some(CallIndex(0)));

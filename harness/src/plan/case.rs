@@ -176,6 +176,8 @@ pub struct PlannedCall {
     pub new_attempt: bool,
     /// Withhold `job_env` from this call, as after a failed config.
     pub without_job_env: bool,
+    /// Kill everything that earlier calls of the job left running before it.
+    pub helpers_killed: bool,
     /// What its script does, instead of what [`CaseJob::probes`] says for the stage.
     pub probe: Option<Probe>,
 }

@@ -245,6 +245,7 @@ fn planned(call: &Call, exit_codes: ExitCodes) -> Result<PlannedCall, String> {
         stage,
         new_attempt: call.new_attempt,
         without_job_env: call.without_job_env,
+        helpers_killed: call.helpers_killed,
         probe: call.does.as_ref().map(|data| probe(data, exit_codes)),
     })
 }

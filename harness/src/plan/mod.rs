@@ -176,6 +176,7 @@ pub fn clearing(case: &Case, jobs: &[usize]) -> Case {
         stage: None,
         new_attempt: false,
         without_job_env: false,
+        helpers_killed: false,
         probe: None,
     };
     let calls = vec![call(Program::Config), call(Program::Cleanup)];

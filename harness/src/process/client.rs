@@ -180,6 +180,11 @@ impl Supervised {
         })
     }
 
+    /// Kills everything that calls which are over have left running. Not for a time when a call runs: it would be killed, too.
+    pub fn kill_helpers(&mut self) -> io::Result<()> {
+        self.request(&Request::KillAll)
+    }
+
     /// Lets descendants end by themselves for `grace`, then has the rest listed and killed. The answers are
     /// [`Report::Survivors`] and [`Report::Gone`].
     pub fn finish(&mut self, grace: Duration) -> io::Result<()> {

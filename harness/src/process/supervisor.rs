@@ -223,6 +223,10 @@ impl Supervisor {
             match request {
                 Request::Start(order) => self.start(&order)?,
                 Request::Signal { call, signal } => self.signal(call, signal)?,
+                Request::KillAll => {
+                    kill_descendants(&self.signals);
+                    self.has_others = false;
+                }
                 Request::Finish { grace_ms } => {
                     self.finish(Duration::from_millis(grace_ms))?;
                     return Ok(Next::Exit(Served::Finished));

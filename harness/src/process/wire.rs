@@ -98,6 +98,8 @@ pub(super) enum Request {
         /// Number of the signal.
         signal: i32,
     },
+    /// Kill all descendants, while no call is running; not answered.
+    KillAll,
     /// List what is alive after `grace_ms`, kill it, and exit; answered by `Survivors` and `Gone`.
     Finish {
         /// How long descendants may take to end by themselves, milliseconds.

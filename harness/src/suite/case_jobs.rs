@@ -97,6 +97,7 @@ fn sequence_call(call: &PlannedCall) -> SequenceCall {
         stage: call.stage.clone(),
         new_attempt: call.new_attempt,
         without_job_env: call.without_job_env,
+        helpers_killed: call.helpers_killed,
     }
 }
 

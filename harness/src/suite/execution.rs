@@ -441,14 +441,16 @@ impl<'run> Run<'run> {
 
     /// Cases that ran beside others and may have been spoilt by them are run once more, alone. A driver may have room for a few
     /// jobs only and rightly refuse the rest, or let them wait; and one whose jobs get into each other's way, which has cases of its own, is
-    /// not to be blamed for all that comes of it in the others. A check that has found the same in some of them alone needs
-    /// no more of them.
+    /// not to be blamed for all that comes of it in the others. Neither is one whose jobs are served by a process that one of
+    /// them started: that ends with its case. A check that has found the same in some of them alone needs no more of them.
     fn again_apart(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
         let interrupted = || self.options.interruption.signal().is_some();
         let meeting = results
             .iter()
             .any(|result| result.found().contains(&JOBS_MEET));
-        let spoilt = |result: &CaseRun| result.is_refused() || (meeting && result.is_lone());
+        let serving = results.iter().any(CaseRun::ended_helpers);
+        let spoilt =
+            |result: &CaseRun| result.is_refused() || serving || (meeting && result.is_lone());
         let mut spoilt: Vec<usize> = (0..results.len())
             .filter(|index| spoilt(&results[*index]) && !results[*index].found().is_empty())
             .collect();

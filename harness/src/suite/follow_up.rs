@@ -25,6 +25,14 @@ const LISTED_CASES_MAX: usize = 3;
 /// A case that should take longer than this is not run again to learn which call made an object.
 const LISTED_ESTIMATE_MAX: Duration = Duration::from_mins(5);
 
+/// Most cases that are run again for what is tied to nobody.
+const SUSPICIOUS_CASES_MAX: usize = 2;
+
+/// Something is done to a job of the case.
+fn may_leave_something(case: &Case) -> bool {
+    case.jobs.iter().any(|job| !job.stimuli.is_empty())
+}
+
 impl Run<'_> {
     fn is_interrupted(&self) -> bool {
         self.options.interruption.signal().is_some()
@@ -38,14 +46,23 @@ impl Run<'_> {
         }
     }
 
-    /// What appeared on the machine and is tied to nobody: a case whose jobs may each have made it is run twice more, alone.
+    /// What appeared on the machine and is tied to nobody: cases whose jobs may each have made it are run twice more, alone.
     pub(super) fn follow_suspicions(&self, results: &mut [CaseRun], progress: &mut dyn Progress) {
-        let sequential = |run: &&mut CaseRun| {
-            run.suspicious && run.case.order == JobOrder::Sequential && !self.is_interrupted()
-        };
-        let Some(run) = results.iter_mut().find(sequential) else {
-            return;
-        };
+        let mut suspicious: Vec<&mut CaseRun> = results
+            .iter_mut()
+            .filter(|run| run.suspicious && run.case.order == JobOrder::Sequential)
+            .collect();
+        // Where a job is cut off, something may rightly stay.
+        suspicious.sort_by_key(|run| (may_leave_something(&run.case), run.case.estimate));
+        for run in suspicious.into_iter().take(SUSPICIOUS_CASES_MAX) {
+            if self.is_interrupted() {
+                return;
+            }
+            self.follow_suspicion(run, progress);
+        }
+    }
+
+    fn follow_suspicion(&self, run: &mut CaseRun, progress: &mut dyn Progress) {
         progress.note(&format!(
             "something that no job's name is on stayed on the machine; running {} again, alone",
             run.case.name

@@ -67,6 +67,7 @@ pub struct CaseRun {
     /// Where in the report it comes, before its name counts; the first one that shows a defect is its example.
     pub(super) position: usize,
     refused: bool,
+    ended_helpers: bool,
     /// It left something that is tied to nobody, and its jobs may each have made it.
     pub(super) suspicious: bool,
     /// What it left in the lists of a backend, with what is needed to judge it when the run is over.
@@ -129,6 +130,8 @@ impl CaseRun {
             let call = trace?.calls.get(found.deviation.call?.0)?;
             location::line_named(call)
         };
+        let outlived = trace.is_some_and(|trace| !trace.surviving_processes.is_empty());
+        let ended_helpers = outlived && findings.is_empty();
         Self {
             timeline: trace
                 .filter(|_| !findings.is_empty())
@@ -157,6 +160,7 @@ impl CaseRun {
             }),
             position: 0,
             refused: trace.is_some_and(|trace| refused(&case, trace)),
+            ended_helpers,
             case,
             cut_short: matches!(result, verdict::CaseResult::CutShort(..)),
         }
@@ -281,6 +285,11 @@ impl CaseRun {
     /// has room for a few jobs only, and other cases had them.
     pub(super) fn is_refused(&self) -> bool {
         self.refused
+    }
+
+    /// Whether a process rightly outlived the case and was ended with it, although it may have served others as well.
+    pub(super) fn ended_helpers(&self) -> bool {
+        self.ended_helpers
     }
 
     /// The checks that found something.

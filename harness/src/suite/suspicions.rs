@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::contract::stage::{Program, Stage};
-use crate::trace::{Evidence, Leak, Trace};
+use crate::trace::{Evidence, Leak, LeakCategory, Trace};
 
 /// The fewest jobs of a case that can show that each of them makes something.
 pub(super) const JOBS_MIN: usize = 2;
@@ -17,6 +17,18 @@ type Maker = (&'static str, Program, Option<Stage>);
 /// How many of a kind each job of a trace made during the same call; what not every job made alike is left out.
 pub(super) fn made_by_every_job(trace: &Trace) -> BTreeMap<Maker, usize> {
     let jobs = trace.jobs.len();
+    let counts = counts(trace).into_iter();
+    counts
+        .filter_map(|(maker, by_job)| {
+            let first = *by_job.values().next()?;
+            let alike = by_job.len() == jobs && by_job.values().all(|count| *count == first);
+            (alike && jobs >= JOBS_MIN).then_some((maker, first))
+        })
+        .collect()
+}
+
+/// How many of a kind were made during the same call, by job.
+fn counts(trace: &Trace) -> BTreeMap<Maker, BTreeMap<usize, usize>> {
     let mut counts: BTreeMap<Maker, BTreeMap<usize, usize>> = BTreeMap::new();
     for leak in &trace.suspicions {
         let Some(call) = leak.made_by.and_then(|index| trace.calls.get(index.0)) else {
@@ -30,19 +42,21 @@ pub(super) fn made_by_every_job(trace: &Trace) -> BTreeMap<Maker, usize> {
             .or_default() += 1;
     }
     counts
-        .into_iter()
-        .filter_map(|(maker, by_job)| {
-            let first = *by_job.values().next()?;
-            let alike = by_job.len() == jobs && by_job.values().all(|count| *count == first);
-            (alike && jobs >= JOBS_MIN).then_some((maker, first))
-        })
-        .collect()
 }
 
-/// What each job of the trace left of at least one kind: a reason to run its case again, alone.
+/// What each job of the trace left of at least one kind: a reason to run its case again, alone. When a file was born is
+/// known to the call, so that among the many that come and go in the meantime only those of the same call count; some may
+/// be those of cases beside it.
 pub(super) fn is_worth_a_look(trace: &Trace) -> bool {
+    let mut of_same_call = counts(trace);
+    of_same_call.retain(|_, by_job| by_job.len() == trace.jobs.len());
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for leak in &trace.suspicions {
+        if leak.category == LeakCategory::File
+            && !of_same_call.keys().any(|(kind, ..)| *kind == leak.kind)
+        {
+            continue;
+        }
         *kinds.entry(leak.kind).or_default() += 1;
     }
     trace.jobs.len() >= JOBS_MIN && kinds.values().any(|count| *count >= trace.jobs.len())
@@ -74,7 +88,7 @@ mod tests {
     use super::*;
     use crate::checks::testing::Scene;
     use crate::plan::case::JobOrder;
-    use crate::trace::{CallIndex, LeakCategory};
+    use crate::trace::CallIndex;
 
     fn leak(kind: &'static str, call: Option<usize>) -> Leak {
         Leak {
@@ -137,6 +151,19 @@ mod tests {
         assert_eq!(confirmed(&trace(&each), &noise, &trace(&each)), []);
         let other = [leak("segment", None)];
         assert_eq!(confirmed(&trace(&each), &other, &trace(&each)).len(), 2);
+    }
+
+    #[test]
+    fn files_that_came_in_different_calls_are_not_worth_a_look() {
+        let files = |left: &[(&'static str, usize)]| {
+            let mut trace = trace(left);
+            for leak in &mut trace.suspicions {
+                leak.category = LeakCategory::File;
+            }
+            trace
+        };
+        assert!(is_worth_a_look(&files(&[("file", 0), ("file", 2)])));
+        assert!(!is_worth_a_look(&files(&[("file", 0), ("file", 3)])));
     }
 
     #[test]

@@ -376,6 +376,8 @@ pub struct CallRecord {
     pub temp_dir_lost: bool,
     /// It was signalled at one of the programs that it started, and not at some moment.
     pub signalled_at_point: bool,
+    /// Everything that earlier calls of its job had left running was killed right before it.
+    pub helpers_killed: bool,
 }
 
 /// One job of a case.

@@ -65,7 +65,7 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
             call: index,
             message: "left files of a job behind".to_owned(),
             expected: vec!["nothing that belongs to one job alone".to_owned()],
-            actual: paths.join(", "),
+            actual: paths.join(", ") + elsewhere(trace, index),
             evidence: index.map_or((0, trace.events.len().saturating_sub(1)), |index| {
                 events_of(trace, index)
             }),
@@ -74,6 +74,20 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
         }
     });
     Some(found.collect())
+}
+
+/// What explains why cleanup did not find what a call made, if the case has seen to that.
+fn elsewhere(trace: &Trace, maker: Option<CallIndex>) -> &'static str {
+    let Some(maker) = maker.map(|index| &trace.calls[index.0]) else {
+        return "";
+    };
+    let mut cleanups =
+        calls(trace).filter(|(_, call)| call.program == Program::Cleanup && call.job == maker.job);
+    if cleanups.all(|(_, call)| call.temp_dir != maker.temp_dir) {
+        " (cleanup had another TMPDIR than this call, as after a restart of the runner)"
+    } else {
+        ""
+    }
 }
 
 /// A place where things may stay from job to job: builds and caches, as set or as the driver chose, and logs.
@@ -167,6 +181,15 @@ mod tests {
     fn a_file_named_for_the_job_is_found() {
         scene(&[(0, "/tmp/box-12/script"), (0, "/tmp/box-12/env")]).expect(ID, 1);
         scene(&[(0, "/tmp/box-112/a12b/script")]).expect_clean(ID);
+    }
+
+    #[test]
+    fn another_temporary_directory_is_told() {
+        let mut scene = scene(&[(0, "/tmp/box-12/script")]);
+        let actual = |scene: &Scene| scene.findings(ID).expect("judged")[0].actual.clone();
+        assert!(!actual(&scene).contains("TMPDIR"));
+        scene.trace.calls[1].temp_dir = PathBuf::from("/data/tmp/custom-executor2");
+        assert!(actual(&scene).contains("another TMPDIR"));
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct SequenceCall {
     pub new_attempt: bool,
     /// Withhold `job_env`, as after a config that failed (C11).
     pub without_job_env: bool,
+    /// Everything that earlier calls left running is killed before it.
+    pub helpers_killed: bool,
 }
 
 /// An emulated sequence of calls. See [`Emulation`].
@@ -134,6 +136,9 @@ impl CallSequence {
         if next.without_job_env {
             self.job.attempt.job_env.clear();
         }
+        if next.helpers_killed {
+            self.job.actions.push(Action::KillHelpers);
+        }
         let context = self.timed_context(next.program);
         let script = next.stage.as_ref().map(|stage| self.script_text(stage));
         let call = self
@@ -230,6 +235,7 @@ impl CallSequence {
         if let Some(cleanup) = cleanup.filter(|_| prepared && !cleaning) {
             self.plan.push_back(SequenceCall {
                 new_attempt: false,
+                helpers_killed: false,
                 ..cleanup
             });
         }

@@ -9,6 +9,7 @@ use crate::contract::protocol::{
     Action, CallId, Event, KillSignal, RunnerLogEntry, RunnerLogLevel,
 };
 use crate::plan::case::StimulusAction;
+use crate::process::client::Supervised;
 use crate::trace::{AppliedStimulus, CallIndex, JOB_LOG_BYTES_MAX, TraceEventKind};
 
 impl Engine<'_> {
@@ -81,6 +82,7 @@ impl Engine<'_> {
                 self.trace.jobs[job].outcome = Some(outcome.clone());
                 self.record(job, TraceEventKind::JobFinished(outcome));
             }
+            Action::KillHelpers => self.kill_helpers(job)?,
             Action::EndSequence => self.jobs[job].finished = true,
         }
         Ok(None)
@@ -97,6 +99,20 @@ impl Engine<'_> {
                 runner_temp,
             })
         }
+    }
+
+    /// Kills what earlier calls left running, before the next one starts.
+    fn kill_helpers(&mut self, job: usize) -> Result<(), EngineError> {
+        let state = &mut self.jobs[job];
+        state.helpers_killed = true;
+        let told = state
+            .supervisor
+            .as_mut()
+            .map_or(Ok(()), Supervised::kill_helpers);
+        told.or_else(|error| super::calls::supervisor_trouble(job, error))?;
+        let words = "everything that earlier calls had left running was killed";
+        self.record(job, TraceEventKind::Stimulus(words.to_owned()));
+        Ok(())
     }
 
     fn abandon(&mut self, job: usize, call: CallId) {

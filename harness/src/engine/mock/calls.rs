@@ -149,6 +149,7 @@ impl Engine<'_> {
         self.jobs[job].calls.insert(index, call);
         let mut record = new_record(job, spec, label);
         record.started = self.now();
+        record.helpers_killed = std::mem::take(&mut self.jobs[job].helpers_killed);
         record.exit_code_file_before =
             files::kept(&files::read_exit_code_file(&spec.exit_code_file));
         self.trace.calls.push(record);
@@ -702,5 +703,6 @@ fn new_record(job: usize, spec: &CallSpec, label: super::CallLabel) -> CallRecor
         exit_code_file_after: None,
         temp_dir_lost: false,
         signalled_at_point: false,
+        helpers_killed: false,
     }
 }

@@ -1,9 +1,10 @@
-//! Files in places that all users of the machine share, if the id of a job of the case is in their path.
+//! Files in places that all users of the machine share: those with the id of a job of the case in their path; and, as a
+//! suspicion, whatever is new while a case with several jobs runs.
 //!
 //! Looked for when the case is over; the time of birth that the file system notes tells the call. A directory that is as
 //! old as when some case looked last need not be read again: what is in it is kept for all cases.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -76,10 +77,8 @@ impl Watcher for SharedFiles {
             };
             if listing.changed >= since {
                 let entries = listing.entries.iter();
-                let marked = entries
-                    .map(|entry| directory.join(&entry.name))
-                    .filter(|path| self.marks.job_in(&path.to_string_lossy()).is_some());
-                found.extend(marked.filter_map(|path| object(&path, since)));
+                let paths = entries.map(|entry| directory.join(&entry.name));
+                found.extend(paths.filter_map(|path| self.found(&path, since)));
             }
             if depth < DEPTH_MAX && listing.directories <= DIRECTORIES_IN_ONE_MAX {
                 let inner = listing.entries.iter().filter(|entry| entry.is_directory);
@@ -91,8 +90,51 @@ impl Watcher for SharedFiles {
                 );
             }
         }
+        self.leave_out_contents(&mut found);
         Ok(without_mounts(found))
     }
+}
+
+impl SharedFiles {
+    /// A file that is a leak or may be one. What only has changed may be anybody's, but for what a job's name is on; and one
+    /// job alone does not show that each makes another one.
+    fn found(&self, path: &Path, since: Duration) -> Option<Object> {
+        if self.marks.job_in(&path.to_string_lossy()).is_some() {
+            return object(path, since);
+        }
+        let object = (self.marks.jobs() > 1).then(|| object(path, since))??;
+        let is_new = object
+            .born
+            .as_ref()
+            .is_some_and(|born| *born.start() >= since);
+        is_new.then_some(object)
+    }
+}
+
+impl SharedFiles {
+    /// What is in a new directory is no news beside it, unless a job's name is on it.
+    fn leave_out_contents(&self, found: &mut Vec<Object>) {
+        let all: BTreeSet<PathBuf> = found
+            .iter()
+            .map(|object| PathBuf::from(&object.identity))
+            .collect();
+        found.retain(|object| {
+            let mut around = Path::new(&object.identity).ancestors().skip(1);
+            self.marks.job_in(&object.identity).is_some() || !around.any(|path| all.contains(path))
+        });
+    }
+}
+
+/// What a file that is nobody's is called: what appears in one of the places meanwhile says nothing about another.
+fn kind(path: &Path) -> &'static str {
+    const KINDS: [(&str, &str); 4] = [
+        ("/tmp", "file in /tmp"),
+        ("/var/tmp", "file in /var/tmp"),
+        ("/dev/shm", "file in /dev/shm"),
+        ("/run", "file in /run"),
+    ];
+    let known = KINDS.iter().find(|(place, _)| path.starts_with(place));
+    known.map_or("file", |(_, kind)| kind)
 }
 
 /// What is mounted is a leak of another sort, and the place where it is mounted cannot go before it.
@@ -182,7 +224,7 @@ fn object(path: &Path, since: Duration) -> Option<Object> {
     let path = path.to_string_lossy().into_owned();
     Some(Object {
         identity: path.clone(),
-        kind: "file",
+        kind: kind(Path::new(&path)),
         what: path.clone(),
         names: vec![path],
         creator: None,
@@ -221,5 +263,33 @@ mod tests {
         let found = watcher.look().expect("it may look");
         let paths: Vec<&str> = found.iter().map(|object| &*object.identity).collect();
         assert_eq!(paths, [box_of_job.to_str().expect("UTF-8")]);
+    }
+
+    #[test]
+    fn what_is_new_is_a_suspicion_while_several_jobs_run() {
+        let marks = |ids: &[u64]| CaseMarks::new(Path::new("/nowhere"), ids.iter().copied());
+        let mut watchers = [marks(&[1]), marks(&[1, 2])].map(|marks| (DETECTOR.watcher)(&marks));
+        for watcher in &mut watchers {
+            assert!(watcher.look().expect("it may look").is_empty());
+        }
+        // Its name says nothing, its time does.
+        let state = tempfile::Builder::new()
+            .prefix("boxes-of-a-test-")
+            .tempdir_in("/tmp")
+            .expect("a directory");
+        fs::write(state.path().join("inside"), "").expect("written");
+        let [of_one, of_two] = watchers.map(|mut watcher| {
+            let found = watcher.look().expect("it may look");
+            let here = |object: &Object| Path::new(&object.identity).starts_with(state.path());
+            let found = found.into_iter().filter(here);
+            found
+                .map(|object| (object.identity, object.kind))
+                .collect::<Vec<_>>()
+        });
+        assert_eq!(of_one, []);
+        assert_eq!(
+            of_two,
+            [(state.path().display().to_string(), "file in /tmp")]
+        );
     }
 }

@@ -136,7 +136,7 @@ impl World<'_> {
                     result,
                 });
             }
-            Action::Abandon { .. } | Action::EndSequence => {}
+            Action::Abandon { .. } | Action::KillHelpers | Action::EndSequence => {}
             Action::JobLog(data) => {
                 self.record.jobs[index].full_log.extend_from_slice(&data);
                 if let Some(job) = self.jobs[index].as_mut() {
