@@ -416,16 +416,12 @@ impl Reader<'_> {
             walk.failures.retain(|failure| !same(failure));
             evidence.push(self.evidence(&self.lines[index]));
             let mut facts = self.facts_at(walk, &place, index);
-            if let Some(line) = blame::next_stage_could_not_run(
-                &self.sections,
-                &walk.warnings,
-                &walk.outputs,
-                &place,
-            ) {
-                facts.push(Fact::NextStageCouldNotRun);
+            let signs = self.signs_of_driver(walk, &place);
+            for (fact, line) in signs.into_iter().flatten() {
+                facts.push(fact);
                 evidence.push(line);
-                evidence.sort();
             }
+            evidence.sort();
             walk.failures.push(Failure {
                 message,
                 place,
@@ -447,6 +443,19 @@ impl Reader<'_> {
             }
         }
         merge_alike(&mut walk.failures);
+    }
+
+    /// What shows that not the script of a failed step is to blame, with the lines that show it.
+    fn signs_of_driver(&self, walk: &Walk, place: &Place) -> [Option<(Fact, Evidence)>; 2] {
+        let outputs = &walk.outputs;
+        let printed = outputs.iter().flatten();
+        let printed: Vec<&Remark> = printed.filter(|remark| remark.place == *place).collect();
+        let trace = crash::trace_of_driver(&printed, outputs);
+        let next = blame::next_stage_could_not_run(&self.sections, &walk.warnings, outputs, place);
+        [
+            trace.map(|line| (Fact::DriverTrace, line)),
+            next.map(|line| (Fact::NextStageCouldNotRun, line)),
+        ]
     }
 
     fn blame(&self, walk: &Walk, message: &str, environment: bool) -> Place {
@@ -505,9 +514,6 @@ impl Reader<'_> {
         let last_command = printed.iter().rfind(|remark| blame::is_echo(&remark.text));
         if last_command.is_some_and(|command| CLIENT.is_match(&command.text)) {
             facts.push(Fact::CommandIsClient);
-        }
-        if crash::names_driver(&printed, &walk.outputs) {
-            facts.push(Fact::DriverTrace);
         }
         let end = section.ended.or(self.lines[verdict].at);
         let last = printed

@@ -105,7 +105,13 @@ fn story(job: Option<String>, entries: Vec<Entry>, input: usize) -> Story {
             story.facts.push(Fact::Canceled);
         }
         let message = entry.message.as_str();
-        if message == "Job succeeded" {
+        if entry.field("cleanup_std").is_some() {
+            story.outputs.push(Remark {
+                text: message.to_owned(),
+                place: Place::of(Subject::Cleanup),
+                evidence: line.clone(),
+            });
+        } else if message == "Job succeeded" {
             story.ending = Some(Ending::Success);
         } else if let Some(error) = message.strip_prefix("Preparation failed: ") {
             story

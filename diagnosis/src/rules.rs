@@ -218,7 +218,7 @@ impl Rule {
         let is_told = self.output.is_some() || self.symptom.call == Subject::Gitlab;
         let mut context = Vec::new();
         if !is_told && failure.place.certain {
-            context = last_words(scene.story, failure);
+            context = last_words(scene.story, &failure.place, failure.evidence.first());
         }
         // Where nothing better is known, they are all there is.
         if self.symptom.fallback {
@@ -266,16 +266,25 @@ impl Rule {
                 Some(found) => found.evidence.push(line),
                 None => matches.push(Match {
                     symptom: self.symptom,
-                    place,
                     confidence: self.when.confidence,
                     decisive: self.when.decisive,
+                    context: self.said_before(story, &place, &line),
+                    place,
                     evidence: vec![line],
-                    context: Vec::new(),
                     failure: None,
                 }),
             }
         }
         matches
+    }
+
+    /// What `cleanup_exec` said before it failed, which nothing but a warning tells of.
+    fn said_before(&self, story: &Story, place: &Place, line: &Evidence) -> Vec<Evidence> {
+        let failed = self.warning.is_some() && place.call == Subject::Cleanup;
+        if !failed {
+            return Vec::new();
+        }
+        last_words(story, place, Some(line))
     }
 
     fn told(&self, scene: &Scene<'_>, pattern: usize) -> Vec<(Place, Evidence)> {
@@ -327,10 +336,9 @@ fn is_last_word(story: &Story, place: &Place, line: &Evidence) -> bool {
 }
 
 /// What a call printed right before it failed; of several attempts the first, since the others mostly repeat it.
-fn last_words(story: &Story, failure: &Failure) -> Vec<Evidence> {
-    let told = failure.evidence.first();
+fn last_words(story: &Story, place: &Place, told: Option<&Evidence>) -> Vec<Evidence> {
     let before = story.outputs.iter().rev().filter(|remark| {
-        same_call(&remark.place, &failure.place) && told.is_none_or(|told| remark.evidence < *told)
+        same_call(&remark.place, place) && told.is_none_or(|told| remark.evidence < *told)
     });
     before
         .take(LAST_WORDS_SHOWN)

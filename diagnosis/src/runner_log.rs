@@ -90,9 +90,13 @@ impl Entry {
 
     /// Whether it has a field by which the runner's entries are known.
     pub fn is_of_runner(&self) -> bool {
-        KNOWN_FIELDS
-            .iter()
-            .any(|key| self.fields.contains_key(*key))
+        // Other programs have jobs, too; those of GitLab are numbers.
+        let is_id = |job: &str| !job.is_empty() && job.bytes().all(|byte| byte.is_ascii_digit());
+        let mut fields = self.fields.iter();
+        fields.any(|(key, value)| match key.as_str() {
+            "job" => is_id(value),
+            key => KNOWN_FIELDS.contains(&key),
+        })
     }
 
     /// A field.

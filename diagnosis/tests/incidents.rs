@@ -866,6 +866,16 @@ fn a_log_of_another_daemon_is_not_called_healthy() {
 }
 
 #[test]
+fn what_cleanup_said_stands_beside_its_failure() {
+    let log = "WARNING: clean.sh: line 4: VM_ID: unbound variable   cleanup_std=err job=5 runner=abc\nWARNING: Cleanup script failed: exit status 1         job=5 runner=abc\nJob succeeded                                        duration_s=1 job=5 runner=abc\n";
+    let diagnosis = diagnose(&[Input::whole("log", log)]);
+    let problem = &diagnosis.problems[0];
+    assert_eq!(problem.summary(), "cleanup - cleanup-exit-1");
+    let lines: Vec<usize> = problem.evidence.iter().map(|line| line.line).collect();
+    assert_eq!(lines, [2, 1], "{problem:?}");
+}
+
+#[test]
 fn jobs_of_other_executors_are_left_out() {
     let log = "ERROR: Job failed (system failure): no such image   job=5 runner=abc\nWARNING: Failed to process runner                   builds=0 error=x executor=docker runner=abc\nWARNING: Job failed: exit code 1                     exit_code=1 failure_reason=script_failure job=6 runner=xyz\n";
     let diagnosis = diagnose(&[Input::whole("log", log)]);

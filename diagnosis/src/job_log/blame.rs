@@ -19,6 +19,8 @@ const BEFORE_STEPS: [&str; 4] = [
 ];
 /// Stages that come after a job that has succeeded so far.
 const AFTER_SUCCESS: [&str; 2] = ["archive_cache", "upload_artifacts_on_success"];
+/// Fewest letters by which two ends are known to be the same one.
+const LETTERS_MIN: usize = 8;
 /// Words by which the output of a stage that failed is told from that of one that did not.
 static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(error|fatal|failed|denied|refused|cannot|unable|timed out)\b")
@@ -84,7 +86,8 @@ pub(super) fn next_stage_could_not_run(
         .filter_map(|at| Some((at, outputs[at].last()?)))
         .find(|(at, last)| {
             let did_not_begin = sections.all[*at].name == "after_script" && echoes(step);
-            let says_the_same = without_numbers(&last.text) == last_words;
+            let says_the_same =
+                last_words.len() >= LETTERS_MIN && without_numbers(&last.text) == last_words;
             (did_not_begin && after_failed) || says_the_same
         })
         .map(|(_, last)| last.evidence.clone())

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::story::Remark;
+use crate::story::{Evidence, Remark};
 
 use super::blame::is_echo;
 
@@ -20,11 +20,18 @@ static LOCATION: LazyLock<Regex> = LazyLock::new(|| {
         r#"(?:^|[\s("'@])(/[\w.@+-]+(?:/[\w.@+-]+)+)(?:"?, line \d|\[\d+\]: |: (?:\w+ )?\d+: |:\d+\b| line \d)"#,
     )
 });
-/// Parts of a path by which drivers are installed.
+/// Parts of a path by which drivers are installed: whole words, since `webdriver` is a tool of tests.
 static OWN_NAME: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)(/[\w.@+-]*(?:gitlab[_-]?runner|executor|driver)|/(?:config|prepare|run|cleanup|base)(?:[_-]exec)?(?:\.\w+)?$)",
+        r"(?i)/(?:[\w.@+-]*gitlab[_-]?runner[\w.@+-]*|(?:[\w.@+-]*[-_.])?(?:driver|executor)s?)(?:[/.]|$)",
     )
+});
+/// Names of a driver's programs. Jobs have such, too, so that they only tell where no command of the job has begun.
+static PROGRAM: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)/(?:config|prepare|run|cleanup|base)(?:[_-]exec)?(?:\.\w+)?$"));
+/// Where users and the package managers of languages put things: what has a telling name there may be anybody's.
+static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"^/home/|/\.|/(?:site-packages|dist-packages|node_modules|gems|vendor)/")
 });
 /// Where the project lies inside of the environment, in the words of git.
 static PROJECT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(/\S+)/\.git/"));
@@ -33,33 +40,39 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-/// Whether the last words of a stage are a trace through files of a driver and none of the job.
-pub(super) fn names_driver(printed: &[&Remark], all: &[Vec<Remark>]) -> bool {
+/// The line with the last place of a trace that a stage ends with, if it leads through files of a driver and none of the job.
+pub(super) fn trace_of_driver(printed: &[&Remark], all: &[Vec<Remark>]) -> Option<Evidence> {
     let begun = printed.iter().rposition(|remark| is_echo(&remark.text));
     let since = begun.map_or(0, |at| at + 1);
     let from = since.max(printed.len().saturating_sub(TRACE_LINES_MAX));
     let end = &printed[from..];
     let is_place = |remark: &&Remark| LOCATION.is_match(&remark.text);
-    let Some(last) = end.iter().rposition(is_place) else {
-        return false;
-    };
+    let last = end.iter().rposition(is_place)?;
     if end.len() - last > BEHIND_TRACE_MAX {
-        return false;
+        return None;
     }
-    let files = |remark: &'_ Remark| -> Vec<String> {
+    let files = |remark: &Remark| -> Vec<String> {
         let found = LOCATION.captures_iter(&remark.text);
         found.map(|found| found[1].to_owned()).collect()
     };
-    let mut files = end.iter().flat_map(|remark| files(remark)).peekable();
     let projects = projects(all);
+    let command = begun.map(|at| printed[at].text.as_str());
     let mut own = false;
-    files.peek().is_some()
-        && files.all(|file| {
-            own |= OWN_NAME.is_match(&file);
-            let of_job = projects.iter().any(|project| file.starts_with(project));
-            !of_job && !file.contains("/builds/")
-        })
-        && own
+    for file in end.iter().flat_map(|remark| files(remark)) {
+        let of_job = projects.iter().any(|project| file.starts_with(project));
+        if of_job || file.contains("/builds/") {
+            return None;
+        }
+        let named = OWN_NAME.is_match(&file) && !ELSEWHERE.is_match(&file);
+        let is_program = command.is_none() && PROGRAM.is_match(&file);
+        let called = command.is_some_and(|command| command.contains(file_name(&file)));
+        own |= (named || is_program) && !called;
+    }
+    own.then(|| end[last].evidence.clone())
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Directories of the job's sources.
@@ -75,7 +88,7 @@ fn projects(all: &[Vec<Remark>]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::story::{Evidence, Place};
+    use crate::story::Place;
 
     fn remarks(stage: &str, lines: &[&str]) -> Vec<Remark> {
         let remarks = lines.iter().enumerate().map(|(index, text)| Remark {
@@ -97,7 +110,7 @@ mod tests {
         );
         let step = remarks("build_script", lines);
         let printed: Vec<&Remark> = step.iter().collect();
-        names_driver(&printed, &[sources])
+        trace_of_driver(&printed, &[sources]).is_some()
     }
 
     #[test]
@@ -114,6 +127,7 @@ mod tests {
                 "$ make",
                 "/usr/local/lib/lxd-executor/run.sh: line 40: host: unbound variable",
             ],
+            &["/opt/vm/run.sh: line 40: host: unbound variable"],
             &[
                 "$ make",
                 "panic: nil map",
@@ -135,6 +149,19 @@ mod tests {
                 "KeyError: 'ip'",
             ],
             &["$ make", "make: *** [all] Error 1"],
+            &[
+                "$ /opt/e2e-driver/all.sh",
+                "/opt/e2e-driver/all.sh: line 3: x: not found",
+            ],
+            &["$ make", "/opt/app/run.sh: line 3: x: not found"],
+            &[
+                "$ pytest",
+                "/usr/lib/python3/dist-packages/selenium/webdriver/remote.py:12: TimeoutException",
+            ],
+            &[
+                "$ cargo test",
+                "panicked at /home/gitlab-runner/.cargo/registry/src/x/lib.rs:10:5:",
+            ],
         ] {
             assert!(!is_of_driver(lines), "{lines:?}");
         }
