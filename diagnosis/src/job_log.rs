@@ -416,7 +416,7 @@ impl Reader<'_> {
             walk.failures.retain(|failure| !same(failure));
             evidence.push(self.evidence(&self.lines[index]));
             let mut facts = self.facts_at(walk, &place, index);
-            let signs = self.signs_of_driver(walk, &place);
+            let signs = self.signs_of_blame(walk, &place);
             for (fact, line) in signs.into_iter().flatten() {
                 facts.push(fact);
                 evidence.push(line);
@@ -445,15 +445,18 @@ impl Reader<'_> {
         merge_alike(&mut walk.failures);
     }
 
-    /// What shows that not the script of a failed step is to blame, with the lines that show it.
-    fn signs_of_driver(&self, walk: &Walk, place: &Place) -> [Option<(Fact, Evidence)>; 2] {
+    /// What shows whether the script of a failed step is to blame, with the lines that show it.
+    fn signs_of_blame(&self, walk: &Walk, place: &Place) -> [Option<(Fact, Evidence)>; 2] {
         let outputs = &walk.outputs;
         let printed = outputs.iter().flatten();
         let printed: Vec<&Remark> = printed.filter(|remark| remark.place == *place).collect();
-        let trace = crash::trace_of_driver(&printed, outputs);
+        let trace = crash::trace(&printed, outputs);
         let next = blame::next_stage_could_not_run(&self.sections, &walk.warnings, outputs, place);
         [
-            trace.map(|line| (Fact::DriverTrace, line)),
+            trace.map(|(owner, line)| match owner {
+                crash::Owner::Driver => (Fact::DriverTrace, line),
+                crash::Owner::Job => (Fact::JobTrace, line),
+            }),
             next.map(|line| (Fact::NextStageCouldNotRun, line)),
         ]
     }

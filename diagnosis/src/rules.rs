@@ -190,8 +190,13 @@ impl Rule {
         let mut evidence = failure.evidence.clone();
         if let Some(output) = self.output {
             let lines = scene.outputs.get(&output)?;
-            let is_there =
-                |place: &Place| !failure.place.certain || same_call(place, &failure.place);
+            // What cleanup_exec says is never about the call before.
+            let is_elsewhere = |place: &Place| {
+                place.certain && place.call == Subject::Cleanup && place.call != failure.place.call
+            };
+            let is_there = |place: &Place| {
+                same_call(place, &failure.place) || (!failure.place.certain && !is_elsewhere(place))
+            };
             let since = if when.last {
                 let outputs = scene.story.outputs.iter().rev();
                 let mut last = outputs.filter(|remark| is_there(&remark.place));

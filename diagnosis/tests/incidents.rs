@@ -614,6 +614,16 @@ fn what_a_script_complains_of_is_its_own_affair() {
             SCRIPT_1,
         ),
         (
+            "its own client",
+            "$ ./all.sh\nTraceback (most recent call last):\n  File \"/builds/a/b/t.py\", line 3, in <module>\nparamiko.ssh_exception.SSHException: Channel closed.\n",
+            SCRIPT_1,
+        ),
+        (
+            "its own cloud",
+            "$ make integration\ndocker.errors.APIError: 500 Server Error\n",
+            SCRIPT_1,
+        ),
+        (
             "a quoted verdict",
             "$ ./check-logs.sh\nERROR: Job failed (system failure): exit status 2\nPreparing the \"docker\" executor\n2 lines differ\n",
             SCRIPT_1,

@@ -161,6 +161,8 @@ pub enum Fact {
     StageKnown,
     /// The last words of the stage are a trace through files of the driver.
     DriverTrace,
+    /// The last words of the stage are a trace through files of the job.
+    JobTrace,
     /// The stage after the failed step printed something, but no script of it ran.
     NextStageCouldNotRun,
 }

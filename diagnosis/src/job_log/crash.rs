@@ -40,8 +40,17 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-/// The line with the last place of a trace that a stage ends with, if it leads through files of a driver and none of the job.
-pub(super) fn trace_of_driver(printed: &[&Remark], all: &[Vec<Remark>]) -> Option<Evidence> {
+/// Whose files a trace leads through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Those of a driver, and none of the job.
+    Driver,
+    /// Some of the job.
+    Job,
+}
+
+/// Whose trace a stage ends with, and its last place; nothing where that is not to be told.
+pub(super) fn trace(printed: &[&Remark], all: &[Vec<Remark>]) -> Option<(Owner, Evidence)> {
     let begun = printed.iter().rposition(|remark| is_echo(&remark.text));
     let since = begun.map_or(0, |at| at + 1);
     let from = since.max(printed.len().saturating_sub(TRACE_LINES_MAX));
@@ -51,24 +60,25 @@ pub(super) fn trace_of_driver(printed: &[&Remark], all: &[Vec<Remark>]) -> Optio
     if end.len() - last > BEHIND_TRACE_MAX {
         return None;
     }
-    let files = |remark: &Remark| -> Vec<String> {
-        let found = LOCATION.captures_iter(&remark.text);
-        found.map(|found| found[1].to_owned()).collect()
-    };
     let projects = projects(all);
     let command = begun.map(|at| printed[at].text.as_str());
     let mut own = false;
     for file in end.iter().flat_map(|remark| files(remark)) {
         let of_job = projects.iter().any(|project| file.starts_with(project));
-        if of_job || file.contains("/builds/") {
-            return None;
+        let called = command.is_some_and(|command| command.contains(file_name(&file)));
+        if of_job || called || file.contains("/builds/") {
+            return Some((Owner::Job, end[last].evidence.clone()));
         }
         let named = OWN_NAME.is_match(&file) && !ELSEWHERE.is_match(&file);
         let is_program = command.is_none() && PROGRAM.is_match(&file);
-        let called = command.is_some_and(|command| command.contains(file_name(&file)));
-        own |= (named || is_program) && !called;
+        own |= named || is_program;
     }
-    own.then(|| end[last].evidence.clone())
+    own.then(|| (Owner::Driver, end[last].evidence.clone()))
+}
+
+fn files(remark: &Remark) -> Vec<String> {
+    let found = LOCATION.captures_iter(&remark.text);
+    found.map(|found| found[1].to_owned()).collect()
 }
 
 fn file_name(path: &str) -> &str {
@@ -110,7 +120,7 @@ mod tests {
         );
         let step = remarks("build_script", lines);
         let printed: Vec<&Remark> = step.iter().collect();
-        trace_of_driver(&printed, &[sources]).is_some()
+        matches!(trace(&printed, &[sources]), Some((Owner::Driver, _)))
     }
 
     #[test]
