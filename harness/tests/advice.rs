@@ -266,3 +266,35 @@ fn lint_looks_mends_and_reports() {
     );
     assert!(printed(&["lint", "drivers"]).ends_with("0 errors, 0 warnings, 0 hints\n"));
 }
+
+#[test]
+fn lint_says_what_it_could_not_look_at() {
+    let home = directory();
+    let write = |name: &str, text: &str| {
+        fs::write(home.path().join(name), text).expect("it can be written");
+    };
+    write("docker.toml", "[[runners]]\nexecutor = \"docker\"\n");
+    write("run.py", "#!/usr/bin/env python3\nimport sys\n");
+    let output = run_in(home.path(), &["lint", "docker.toml"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("nothing to look at"), "{text}");
+    let output = run_in(home.path(), &["lint", "run.py"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("a script for python3"), "{errors}");
+}
+
+#[test]
+fn explain_leads_from_codes_and_variables_to_their_pages() {
+    for (name, page) in [
+        ("143", "exit-codes"),
+        ("SIGHUP", "signals"),
+        ("TMPDIR", "environment"),
+    ] {
+        let output = run_in(&scenarios(), &["explain", name]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{errors}");
+        assert!(errors.contains(&format!("near names: {page}")), "{errors}");
+    }
+}

@@ -26,7 +26,7 @@ shutdown_timeout = 200
 
 fn state(path: &str) -> PathState {
     match path {
-        "/opt/driver/absent" => PathState::Missing,
+        "/opt/driver/absent" | "absent-driver" => PathState::Missing,
         "/opt/driver/text" => PathState::NotExecutable,
         _ if path.contains(' ') => PathState::Missing,
         _ => PathState::Program,
@@ -54,7 +54,7 @@ fn shown(text: &str, problems: &[LintProblem]) -> String {
 }
 
 /// For each rule: what is changed in the good configuration, and whether the report shows jobs that disturb each other.
-const BAD: [(&str, &str, &str, bool); 35] = [
+const BAD: [(&str, &str, &str, bool); 36] = [
     ("syntax", "shell = \"bash\"", "shell = bash", false),
     (
         "wrong-type",
@@ -230,6 +230,12 @@ const BAD: [(&str, &str, &str, bool); 35] = [
         "misplaced-key",
         "  shell = \"bash\"\n",
         "  shell = \"bash\"\n  graceful_kill_timeout = 60\n",
+        false,
+    ),
+    (
+        "program-not-in-path",
+        "/opt/driver/cleanup",
+        "absent-driver",
         false,
     ),
 ];

@@ -1,5 +1,6 @@
 //! `lint`: a runner's `config.toml` and a driver's shell scripts, looked at without running anything.
 
+use std::env;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -97,6 +98,14 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
     output.text(&format!(
         "{errors} errors, {warnings} warnings, {hints} hints\n"
     ));
+    for file in found.iter().filter(|file| file.problems.is_empty()) {
+        if !is_script(&file.text) && !has_custom_runner(&file.text) {
+            output.text(&format!(
+                "{}: no runner of the Custom executor is in it, so there was nothing to look at\n",
+                file.path
+            ));
+        }
+    }
     let looked: Vec<Looked<'_>> = found
         .iter()
         .map(|file| {
@@ -135,7 +144,14 @@ fn look(
             text: file.text.to_string(),
         });
     }
-    let state = |program: &str| (!arguments.elsewhere).then(|| path_state(Path::new(program)));
+    if let Some(interpreter) = interpreter(&file.text) {
+        let problem = Problem::new(
+            format!("{shown} is a script for {interpreter}, which lint does not know"),
+            "give scripts for a POSIX shell or a runner's config.toml; the suite itself runs drivers in any language",
+        );
+        return Err(problem.into());
+    }
+    let state = |program: &str| (!arguments.elsewhere).then(|| program_state(program));
     let surroundings = Surroundings {
         path_state: &state,
         times: advice::times(),
@@ -188,12 +204,48 @@ fn path_state(path: &Path) -> PathState {
     }
 }
 
+/// A name without a directory is looked for in the PATH.
+fn program_state(program: &str) -> PathState {
+    if program.contains('/') {
+        return path_state(Path::new(program));
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut candidates = env::split_paths(&path).map(|directory| directory.join(program));
+    let found = candidates.any(|candidate| path_state(&candidate) == PathState::Program);
+    if found {
+        PathState::Program
+    } else {
+        PathState::Missing
+    }
+}
+
+/// The program that a script is for, by its first line; `env` only finds it.
+fn interpreter(text: &str) -> Option<&str> {
+    let first = text.lines().next()?.strip_prefix("#!")?;
+    let mut words = first
+        .split_whitespace()
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .filter(|word| *word != "env" && !word.starts_with('-'));
+    words.next()
+}
+
 /// Whether it begins like a script for a POSIX shell.
 fn is_script(text: &str) -> bool {
-    let first = text.lines().next().unwrap_or_default();
-    let shell =
-        |name: &str| first.trim_end().ends_with(name) || first.contains(&format!("{name} "));
-    first.starts_with("#!") && ["sh", "bash", "dash", "ksh"].into_iter().any(shell)
+    interpreter(text).is_some_and(|name| ["sh", "bash", "dash", "ash", "ksh"].contains(&name))
+}
+
+/// Whether a configuration has a runner that rules look at.
+fn has_custom_runner(text: &str) -> bool {
+    let Ok(table) = text.trim_start_matches('\u{feff}').parse::<toml::Table>() else {
+        // A rule tells what is wrong with it.
+        return true;
+    };
+    let runners = table.get("runners").and_then(toml::Value::as_array);
+    runners.into_iter().flatten().any(|runner| {
+        let executor = runner.get("executor").and_then(toml::Value::as_str);
+        let is_named = executor.is_some_and(|executor| executor.eq_ignore_ascii_case("custom"));
+        is_named || runner.get("custom").is_some()
+    })
 }
 
 /// The files that are named, and the scripts in the directories that are.

@@ -83,7 +83,10 @@ pub(super) fn nothing_named(
 }
 
 fn unknown(name: &str, names: &[&str], has_pages: bool) -> Problem {
-    let near = near_names(names, name);
+    let mut near = near_names(names, name);
+    if has_pages && near.is_empty() {
+        near.extend(page_about(name).map(str::to_owned));
+    }
     let near = if near.is_empty() {
         String::new()
     } else {
@@ -102,6 +105,20 @@ fn unknown(name: &str, names: &[&str], has_pages: bool) -> Problem {
         format!("there is {kinds}, no check and no clause `{name}`"),
         format!("{near}{pages}{catalogue}"),
     )
+}
+
+/// The page that is about something of this kind: an exit code, a signal, a variable.
+fn page_about(name: &str) -> Option<&'static str> {
+    let is_variable = |letter: u8| letter.is_ascii_uppercase() || b"_0123456789".contains(&letter);
+    if name.is_empty() {
+        None
+    } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
+        Some("exit-codes")
+    } else if name.starts_with("SIG") {
+        Some("signals")
+    } else {
+        name.bytes().all(is_variable).then_some("environment")
+    }
 }
 
 fn describe(text: &mut String, check: &Check) {

@@ -12,6 +12,7 @@ mod missing_run_exec;
 mod output_limit_small;
 mod prepare_outlasts_job;
 mod program_not_executable;
+mod program_not_in_path;
 mod relative_directory;
 mod relative_program;
 mod shutdown_too_short;
@@ -51,6 +52,7 @@ pub(super) const ALL: &[Rule] = &[
     (output_limit_small::ID, output_limit_small::look),
     (prepare_outlasts_job::ID, prepare_outlasts_job::look),
     (program_not_executable::ID, program_not_executable::look),
+    (program_not_in_path::ID, program_not_in_path::look),
     (relative_directory::ID, relative_directory::look),
     (relative_program::ID, relative_program::look),
     (shutdown_too_short::ID, shutdown_too_short::look),
