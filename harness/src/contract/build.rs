@@ -125,6 +125,11 @@ impl Build {
         self.request_error.as_deref()
     }
 
+    /// Takes the job whatever it asks for, as a runner does that was started for a single job.
+    pub fn accept_request(&mut self) {
+        self.request_error = None;
+    }
+
     /// The job as it stands.
     pub fn payload(&self) -> &JobPayload {
         &self.payload

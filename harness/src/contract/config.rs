@@ -127,6 +127,8 @@ pub struct RunnerConfig {
     pub output_limit: i64,
     /// Refuse `CI_DEBUG_TRACE`.
     pub debug_trace_disabled: bool,
+    /// Most jobs of this runner at once; 0 or less: as many as `concurrent` allows.
+    pub limit: i64,
     /// How often the final state of a job is sent while GitLab does not take it; less than 1 means 10.
     pub job_status_final_update_retry_limit: i64,
     /// `[runners.custom]`; absent means: executor not configured (A2).

@@ -197,11 +197,17 @@ fn update_status(code: u16, facts: &UpdateFacts<'_>) -> String {
 fn reason_phrase(code: u16) -> &'static str {
     match code {
         200 => "OK",
+        201 => "Created",
         202 => "Accepted",
+        204 => "No Content",
+        302 => "Found",
+        400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
         412 => "Precondition Failed",
         416 => "Requested Range Not Satisfiable",
         429 => "Too Many Requests",

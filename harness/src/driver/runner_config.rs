@@ -177,6 +177,7 @@ fn runner_section(section: &mut Section<'_>) -> Result<RunnerConfig, Problem> {
         get_sources_timeout: section.string("get_sources_timeout")?,
         output_limit: section.integer("output_limit")?.unwrap_or_default(),
         debug_trace_disabled: section.boolean("debug_trace_disabled")?.unwrap_or_default(),
+        limit: section.integer("limit")?.unwrap_or_default(),
         job_status_final_update_retry_limit: section
             .integer("job_status_final_update_retry_limit")?
             .unwrap_or_default(),

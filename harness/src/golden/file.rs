@@ -62,6 +62,11 @@ pub struct GoldenFile {
 }
 
 impl GoldenFile {
+    /// Whether the runner was started for a single job, by `run-single`.
+    pub fn is_single(&self) -> bool {
+        is_single(&self.document["inputs"])
+    }
+
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, GoldenError> {
         let text = std::fs::read_to_string(path).map_err(|source| GoldenError::Read {
@@ -84,7 +89,7 @@ impl GoldenFile {
             .ok_or("no `inputs`: this is not a golden trace")?;
         let config = inputs.get("config").ok_or("no `inputs.config`")?;
         let runner_settings = runner_settings(config);
-        serde_json::from_value::<RunnerConfig>(runner_settings.clone())
+        let runner: RunnerConfig = serde_json::from_value(runner_settings.clone())
             .map_err(|error| format!("inputs.config: {error}"))?;
         let global: GlobalConfig = serde_json::from_value(without_nulls(
             config.get("global").cloned().unwrap_or_default(),
@@ -115,6 +120,7 @@ impl GoldenFile {
             } else {
                 global.concurrent
             },
+            limit: u32::try_from(runner.limit).ok().filter(|limit| *limit > 0),
             check_interval: Duration::from_secs(u64::from(global.check_interval)),
             shutdown_timeout: global.shutdown_timeout(),
             log_level: log_level(&global.log_level),
@@ -128,7 +134,7 @@ impl GoldenFile {
                 config_file: "<WORK>/etc/config.toml".into(),
                 url: "http://<HOST>".into(),
                 short_token: "goldentok".into(),
-                single_job: inputs.get("command").and_then(Value::as_str) == Some("single"),
+                single_job: is_single(inputs),
             }),
         };
         Ok(Self {
@@ -146,6 +152,11 @@ impl GoldenFile {
             document,
         })
     }
+}
+
+/// Whether the runner was started for a single job, by `run-single`.
+fn is_single(inputs: &Value) -> bool {
+    inputs.get("command").and_then(Value::as_str) == Some("single")
 }
 
 fn log_level(name: &str) -> RunnerLogLevel {

@@ -46,6 +46,7 @@ pub struct GoldenJobs {
     host_environment: Vec<(String, String)>,
     temp_root: PathBuf,
     timing: Timing,
+    single_job: bool,
 }
 
 impl GoldenJobs {
@@ -68,6 +69,7 @@ impl GoldenJobs {
             host_environment: host_environment(file, work),
             temp_root: PathBuf::from(format!("{work}/tmp")),
             timing,
+            single_job: file.is_single(),
         })
     }
 
@@ -121,13 +123,16 @@ impl JobSource for GoldenJobs {
             system_id: SYSTEM_ID.into(),
             ..RunnerFacts::default()
         };
-        let build = Build::new(
+        let mut build = Build::new(
             self.payloads[index].clone(),
             self.runner_config(reloads),
             facts,
             concurrent_id,
             concurrent_id,
         );
+        if self.single_job {
+            build.accept_request();
+        }
         Job::new(JobInputs {
             build,
             host_environment: self.host_environment.clone().into(),

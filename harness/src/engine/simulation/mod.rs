@@ -50,6 +50,8 @@ pub struct Scenario {
     pub update_interval: Duration,
     /// Jobs at once.
     pub concurrent: u32,
+    /// Most jobs of one runner at once; `None`: as many as `concurrent` allows.
+    pub limit: Option<u32>,
     /// Pause between two requests for jobs.
     pub check_interval: Duration,
     /// How long a forced shutdown may take.

@@ -129,7 +129,12 @@ impl<'a> World<'a> {
                 self.schedule(moment, Occurrence::Injected(index));
             }
         }
-        let at_once = (self.scenario.concurrent.max(1) as usize).min(self.source.count());
+        let workers = self.scenario.concurrent.max(1);
+        let jobs = self
+            .scenario
+            .limit
+            .map_or(workers, |limit| limit.min(workers));
+        let at_once = (jobs as usize).min(self.source.count());
         for index in 0..at_once {
             self.schedule(Duration::ZERO, Occurrence::HandOut(index));
         }

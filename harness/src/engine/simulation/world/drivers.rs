@@ -51,19 +51,6 @@ impl World<'_> {
         if let Some(failure) = self.start_failure(&spec) {
             return Event::CallNotStarted { call, failure };
         }
-        let id = self.record.jobs[job].id;
-        let rule = self
-            .scenario
-            .behaviours
-            .iter()
-            .find(|rule| rule.fits(spec.program, spec.stage.as_ref(), spec.nth, id));
-        let steps: VecDeque<Step> = match rule {
-            Some(rule) => rule.steps.iter().cloned().collect(),
-            None if matches!(spec.program, Program::Prepare | Program::Run) => {
-                VecDeque::from([Step::Hello])
-            }
-            None => VecDeque::new(),
-        };
         let process = self.processes.len();
         self.processes.push(Process {
             job,
@@ -72,7 +59,7 @@ impl World<'_> {
             is_leader: true,
             own_group: false,
             holds_output: true,
-            steps,
+            steps: VecDeque::new(),
             on_term: OnTerm::Die,
             sleeping: None,
             state: ProcessState::Starting,
@@ -153,11 +140,37 @@ impl World<'_> {
         }
     }
 
+    /// How many calls of this program and stage have begun in a job. The recording driver counts itself, so that a call
+    /// that could not be started, or was killed before its first instruction, is none.
+    fn calls_begun(&self, job: usize, spec: &CallSpec) -> u32 {
+        let same = self.record.calls.iter().filter(|call| {
+            call.job == job && call.spec.program == spec.program && call.spec.stage == spec.stage
+        });
+        u32::try_from(same.count()).unwrap_or(u32::MAX)
+    }
+
+    /// What the driver does in a call.
+    fn behaviour(&self, job: usize, spec: &CallSpec) -> VecDeque<Step> {
+        let id = self.record.jobs[job].id;
+        let mut rules = self.scenario.behaviours.iter();
+        let rule = rules.find(|rule| rule.fits(spec.program, spec.stage.as_ref(), spec.nth, id));
+        match rule {
+            Some(rule) => rule.steps.iter().cloned().collect(),
+            None if matches!(spec.program, Program::Prepare | Program::Run) => {
+                VecDeque::from([Step::Hello])
+            }
+            None => VecDeque::new(),
+        }
+    }
+
     fn begin_process(&mut self, index: ProcessIndex) {
         self.processes[index].state = ProcessState::Alive;
-        let Some(spec) = self.processes[index].spec.take() else {
+        let Some(mut spec) = self.processes[index].spec.take() else {
             return;
         };
+        let job = self.processes[index].job;
+        spec.nth = self.calls_begun(job, &spec) + 1;
+        self.processes[index].steps = self.behaviour(job, &spec);
         let record = self.record.calls.len();
         // The recording driver lists what its own TMPDIR names.
         let temp_dir = spec.environment.iter().find(|(key, _)| key == "TMPDIR");
