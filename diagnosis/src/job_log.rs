@@ -27,6 +27,8 @@ const TIMEOUT_TOLERANCE_S: f64 = 5.0;
 const SILENCE_MIN_S: f64 = 120.0;
 /// A stage that printed something within this time before its end was still at work.
 const STILL_PRINTING_MAX_S: f64 = 30.0;
+/// So many equal lines are those of something that waits.
+const REPETITIONS_MIN: usize = 3;
 /// A cleanup of more than this keeps users waiting.
 const CLEANUP_LONG_S: f64 = 300.0;
 /// Lines that are shown of a log without a verdict.
@@ -518,6 +520,9 @@ impl Reader<'_> {
         if last_command.is_some_and(|command| CLIENT.is_match(&command.text)) {
             facts.push(Fact::CommandIsClient);
         }
+        if is_repeating(&printed) {
+            facts.push(Fact::Repeating);
+        }
         let end = section.ended.or(self.lines[verdict].at);
         let last = printed
             .last()
@@ -616,6 +621,13 @@ impl Reader<'_> {
         evidence.reverse();
         Some((place, evidence))
     }
+}
+
+/// Whether the last lines are one and the same; what counts or measures is another line each time.
+fn is_repeating(printed: &[&Remark]) -> bool {
+    let from = printed.len().saturating_sub(REPETITIONS_MIN);
+    let last = &printed[from..];
+    last.len() == REPETITIONS_MIN && last.windows(2).all(|pair| pair[0].text == pair[1].text)
 }
 
 fn lasted_default_timeout(section: &Section) -> bool {

@@ -644,7 +644,7 @@ fn what_a_script_complains_of_is_its_own_affair() {
 
 #[test]
 fn a_script_that_was_still_at_work_needs_more_time() {
-    let log = |moments: [u32; 2]| {
+    let log = |moments: &[u32]| {
         let mut log = String::new();
         let line = |log: &mut String, minute: u32, stream: &str, text: &str| {
             writeln!(log, "2026-11-24T00:{minute:02}:00.000000Z {stream}O {text}")
@@ -658,7 +658,7 @@ fn a_script_that_was_still_at_work_needs_more_time() {
         line(&mut log, 1, "00", "section_start:1:step_script\r");
         line(&mut log, 1, "01", "$ make check");
         for minute in moments {
-            line(&mut log, minute, "01", "test 7 of 90");
+            line(&mut log, *minute, "01", "test 7 of 90");
         }
         line(
             &mut log,
@@ -677,10 +677,12 @@ fn a_script_that_was_still_at_work_needs_more_time() {
     };
     expect(
         "at work",
-        &log([58, 59]),
+        &log(&[58, 59]),
         "none build_script job-needs-more-time",
     );
-    expect("silent", &log([2, 3]), "run build_script job-timeout");
+    expect("silent", &log(&[2, 3]), "run build_script job-timeout");
+    let polls = log(&[56, 57, 58, 59]);
+    expect("polls", &polls, "run build_script job-timeout");
 }
 
 #[test]
@@ -837,6 +839,22 @@ fn an_environment_that_is_gone_is_told_by_the_stage_that_comes_next() {
     ] {
         expect(name, &with_after_script(step, after), wanted);
     }
+}
+
+#[test]
+fn a_driver_that_crashes_in_a_stage_without_code_of_the_user_is_known_by_its_files() {
+    let trace = "goroutine 1 [running]:\nmain.main()\n\t/go/src/vm-driver/run.go:88 +0x2b1\nexit status 2\n";
+    expect(
+        "Go",
+        &in_sources(trace, SCRIPT_1),
+        "run get_sources driver-script-broken",
+    );
+    let wanted = "run prepare_script image-of-another-architecture";
+    let log = first_script(
+        "exec /bin/bash: exec format error\n",
+        "ERROR: Job failed (system failure): prepare environment: exit status 2. Check https://docs.gitlab.com/runner/shells/",
+    );
+    expect("architecture", &log, wanted);
 }
 
 #[test]

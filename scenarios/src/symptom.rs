@@ -141,6 +141,8 @@ pub enum Fact {
     LastedDefaultTimeout,
     /// The stage went on printing until it was ended.
     StillPrinting,
+    /// The last lines of the stage are all the same: it waits for something, and does no work.
+    Repeating,
     /// The stage had printed nothing for minutes when it was ended.
     FellSilent,
     /// Every section is closed, the last one that a runner opens among them.
