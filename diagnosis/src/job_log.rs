@@ -10,6 +10,7 @@ use driver_conformance_scenarios::symptom::{Ending, Fact, FailureClass, Subject}
 
 use regex::Regex;
 
+use crate::jobs::is_step_notice;
 use crate::line::Line;
 use crate::story::{Evidence, Failure, Place, Remark, Story, is_step, parse_failure};
 
@@ -557,7 +558,7 @@ impl Reader<'_> {
             let mut steps = named()
                 .filter(|(section, _)| is_step(&section.name))
                 .peekable();
-            if steps.peek().is_some() && steps.all(|(_, outputs)| outputs.is_empty()) {
+            if steps.peek().is_some() && steps.all(|(_, outputs)| outputs.iter().all(is_notice)) {
                 facts.push(Fact::EmptyStep);
             }
         }
@@ -621,6 +622,11 @@ impl Reader<'_> {
         evidence.reverse();
         Some((place, evidence))
     }
+}
+
+/// The runner says this in each step; without streams it looks like a line of the script.
+fn is_notice(remark: &Remark) -> bool {
+    is_step_notice(&remark.text)
 }
 
 /// Whether the last lines are one and the same; what counts or measures is another line each time.

@@ -184,7 +184,7 @@ fn verdict(story: &mut Story, rest: &str, line: Evidence) {
 }
 
 /// The runner says this each time it begins the script of the job, and names no other stage at this level of detail.
-fn is_step_notice(message: &str) -> bool {
+pub(crate) fn is_step_notice(message: &str) -> bool {
     message.contains("'build_script' stage will be replaced with 'step_script'")
 }
 

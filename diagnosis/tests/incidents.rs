@@ -302,6 +302,9 @@ fn a_green_job_may_have_problems_too() {
     expect("cleanup", &log, "cleanup - cleanup-failed");
     let log = in_step("", "Job succeeded");
     expect("nothing ran", &log, "run build_script step-did-nothing");
+    let notice = "WARNING: Starting with version 17.0 the 'build_script' stage will be replaced with 'step_script': https://gitlab.com/groups/gitlab-org/-/epics/6112\n";
+    let log = in_step(notice, "Job succeeded");
+    expect("a notice", &log, "run build_script step-did-nothing");
 }
 
 #[test]
