@@ -72,10 +72,10 @@ def name_of_box():
     return "runner-{}-project-{}-job-{}".format(*map(variable, ("CI_RUNNER_ID", "CI_PROJECT_ID", "CI_JOB_ID")))
 
 
-def end_work(box, how, patience=None):
+def end_work(box, how):
     """Ends what runs in the box; `how` is "stop" or "go-on". Without the box there is nothing to end, or no way to it."""
     command = box.command(["bash", "-c", END_WORK, "-", box.notes, how])
-    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True, timeout=patience)
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
 
 
 def config(box):
@@ -106,7 +106,9 @@ def run(box, script, stage):
             code = subprocess.run(command, stdin=text).returncode
     except Terminated:
         # The script would go on in the box, so it is ended there.
-        end_work(box, "stop", PATIENCE_S)
+        signal.signal(signal.SIGALRM, on_alarm)
+        signal.alarm(PATIENCE_S)
+        end_work(box, "stop")
         raise
     if code == 0:
         return
@@ -132,6 +134,10 @@ def on_term(_number, _frame):
     # One is enough: a second one must not end what the first one has begun.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated("terminated")
+
+
+def on_alarm(_number, _frame):
+    raise TimeoutError("the backend does not answer")
 
 
 def code_file():
