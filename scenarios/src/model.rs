@@ -127,6 +127,8 @@ pub struct Job {
     pub id: u64,
     /// `CI_CONCURRENT_ID` and `CI_CONCURRENT_PROJECT_ID`.
     pub concurrent_id: u32,
+    /// Belongs to a project of its own: `CI_CONCURRENT_PROJECT_ID` is that of the case's first job, in another project.
+    pub own_project: bool,
     /// Names of user steps, in order.
     pub steps: Vec<String>,
     /// Has an `after_script`.
@@ -164,6 +166,7 @@ impl Default for Job {
         Self {
             id: 12,
             concurrent_id: 0,
+            own_project: false,
             steps: vec!["script".to_owned()],
             after_script: false,
             cache: false,

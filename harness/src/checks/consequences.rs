@@ -112,6 +112,26 @@ const RULES: &[Rule] = &[
         causes: &["exit-code/script-success-is-zero"],
         holds: |pair| pair.same_place() && pair.as_a_rule() && pair.same_ending(),
     },
+    // Where the result of an earlier call is told, it is wrong for this one, and so is the code beside it.
+    Rule {
+        effects: &[
+            ("exit-code/script-success-is-zero", &["reported a failure"]),
+            ("exit-code/stale-code-file", &[""]),
+            ("exit-code/code-file-holds-script-code", &[""]),
+            (
+                "exit-code/user-failure-is-build-failure",
+                &["reported success"],
+            ),
+        ],
+        causes: &["reentrancy/stage-again"],
+        holds: |pair| pair.same_place() && pair.only_with_cause(),
+    },
+    // What goes on when it should have ended leaves things that no call is known to have made.
+    Rule {
+        effects: &[("leak-file/left-after-cleanup", &[""])],
+        causes: &["signal/term-ends-work"],
+        holds: |pair| pair.effect.program.is_none() && pair.only_in_cases_of("signal/"),
+    },
     // No script, no output.
     Rule {
         effects: &[("output/binary-unharmed", &[""])],
@@ -152,6 +172,18 @@ impl Pair<'_> {
         stages.sort_unstable();
         stages.dedup();
         stages.len() >= STAGES_MIN
+    }
+
+    /// The effect shows in no case in which the cause does not.
+    fn only_with_cause(&self) -> bool {
+        let mut cases = self.effect.cases.iter();
+        cases.all(|case| self.cause.cases.contains(case))
+    }
+
+    /// The effect shows in cases of one folder alone.
+    fn only_in_cases_of(&self, folder: &str) -> bool {
+        let mut cases = self.effect.cases.iter();
+        cases.all(|case| case.starts_with(folder))
     }
 
     fn often(&self) -> bool {

@@ -34,6 +34,7 @@ pub(crate) fn job(job_id: u64) -> CaseJob {
     CaseJob {
         job_id,
         concurrent_id: 0,
+        own_project: false,
         sequence: Sequence::Job(JobShape::default()),
         runner: RunnerConfig {
             builds_dir: "/data/builds".into(),

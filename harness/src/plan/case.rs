@@ -98,6 +98,8 @@ pub struct CaseJob {
     pub job_id: u64,
     /// `CI_CONCURRENT_ID` and `CI_CONCURRENT_PROJECT_ID`.
     pub concurrent_id: u32,
+    /// Belongs to another project than the other jobs of the case, where it is the first.
+    pub own_project: bool,
     /// What calls are made.
     pub sequence: Sequence,
     /// Settings of the runner, timeouts already set from the calibration.

@@ -148,6 +148,7 @@ fn case_job(
     Ok(CaseJob {
         job_id: job.id,
         concurrent_id: job.concurrent_id,
+        own_project: job.own_project,
         sequence: if calls.is_empty() {
             Sequence::Job(shape(job))
         } else {

@@ -105,7 +105,7 @@ pub fn load_cases(defaults: &CaseDefaults) -> Result<Vec<Case>, PlanError> {
 /// More cases than there will ever be; also the place of the number of a case in its job ids.
 const CASES_MAX: u64 = 1000;
 /// At most so many jobs of one case are alive at once.
-const JOBS_IN_CASE: u32 = 3;
+pub(crate) const JOBS_IN_CASE: u32 = 3;
 
 /// Gives each case job ids and concurrent ids of its own. Cases run side by side, and many a driver keeps its state, or
 /// has its backend, in a fixed place of the machine: with equal ids, correct drivers would meet themselves there.
@@ -155,6 +155,15 @@ pub fn generated(
 /// one project share the project directory, and cases that run side by side are not to meet there.
 pub fn project_number(job: &CaseJob) -> u32 {
     job.concurrent_id / JOBS_IN_CASE
+}
+
+/// `CI_CONCURRENT_PROJECT_ID`: one counter for each project, so that jobs of two projects have the same.
+pub fn concurrent_project_id(job: &CaseJob) -> u32 {
+    if job.own_project {
+        project_number(job) * JOBS_IN_CASE
+    } else {
+        job.concurrent_id
+    }
 }
 
 /// The case with job ids that no run of it had before, for its `again`-th repetition, from 1: what the run before has left

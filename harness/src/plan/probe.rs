@@ -22,14 +22,23 @@ const ALARM: &str = "ERROR: Job failed: FATAL error, exit status 1";
 pub const TOOLS: [&str; 3] = ["git", "git-lfs", "gitlab-runner"];
 
 /// What [`ProbeOutput::Letters`] prints between its two markers: letters of two, three and four bytes, in lines of such
-/// lengths that the borders of a buffer, whatever its size, fall into letters again and again.
+/// lengths that the borders of a buffer, whatever its size, fall into letters again and again; and last [`ODD_LINES`].
 pub fn letters() -> String {
     let line = |number: usize| {
         let indent = "-".repeat(number % 7);
         format!("{number:03} {indent}{}\n", "ü☃🍎".repeat(LETTERS_IN_LINE))
     };
-    (0..LETTER_LINES).map(line).collect()
+    let odd = ODD_LINES.iter().map(|line| format!("{line}\n"));
+    (0..LETTER_LINES).map(line).chain(odd).collect()
 }
+
+/// Lines that a driver changes which reads lines with a shell's `read`, and prints them with `echo` or as a format.
+pub const ODD_LINES: [&str; 4] = [
+    "  two blanks  before and between",
+    r"a backslash: C:\new\table \\ \",
+    "100%s of %d, $HOME, `date`, * and ~",
+    "\ta tab before\tand between",
+];
 
 /// Lines of [`letters`]; all together are more than the usual buffers of readers.
 const LETTER_LINES: usize = 200;

@@ -14,6 +14,7 @@ use crate::engine::directories::CaseDirectories;
 use crate::engine::mock::{CallLabel, JobRun};
 use crate::engine::secrets::Secret;
 use crate::plan::case::{Case, CaseJob, HostEnvironment, PlannedCall, Probe, Sequence};
+use crate::plan::concurrent_project_id;
 use crate::plan::probe;
 use crate::plan::seed::nonce;
 
@@ -123,7 +124,7 @@ fn build(
         config,
         RunnerFacts::default(),
         job.concurrent_id,
-        job.concurrent_id,
+        concurrent_project_id(job),
     ))
 }
 

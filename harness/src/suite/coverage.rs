@@ -351,6 +351,7 @@ impl Walker {
         let job = CaseJob {
             job_id: 12,
             concurrent_id: 0,
+            own_project: false,
             sequence: Sequence::Job(JobShape {
                 steps: vec!["script".into(), "release".into()],
                 after_script: true,

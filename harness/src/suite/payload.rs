@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::case::{CaseJob, JobShape, Sequence};
-use crate::plan::project_number;
+use crate::plan::{JOBS_IN_CASE, project_number};
 
 /// Failure reasons that the emulated instance knows: those of a current GitLab.
 const FAILURE_REASONS: [&str; 7] = [
@@ -18,6 +18,8 @@ const FAILURE_REASONS: [&str; 7] = [
 
 /// Id of the first project; the others follow.
 const PROJECT_ID: u32 = 42;
+/// Id of the first project that belongs to one job alone.
+const OWN_PROJECT_ID: u32 = 5_000;
 /// The group of all projects.
 const GROUP: &str = "driver-conformance";
 /// The GitLab instance of the emulated runner.
@@ -39,9 +41,14 @@ struct Project {
 impl Project {
     fn of(job: &CaseJob) -> Self {
         let number = project_number(job);
-        let name = format!("orchard-{number}");
+        let (id, name) = if job.own_project {
+            let id = OWN_PROJECT_ID + number * JOBS_IN_CASE + job.concurrent_id % JOBS_IN_CASE;
+            (id, format!("meadow-{id}"))
+        } else {
+            (PROJECT_ID + number, format!("orchard-{number}"))
+        };
         Self {
-            id: PROJECT_ID + number,
+            id,
             path: format!("{GROUP}/{name}"),
             name,
         }

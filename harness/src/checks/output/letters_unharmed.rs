@@ -1,6 +1,7 @@
 //! # What it verifies
 //!
-//! Letters of several bytes arrive whole, wherever in the output they stand.
+//! Letters of several bytes arrive whole, wherever in the output they stand, and blanks, backslashes and other odd signs
+//! as they were printed.
 //!
 //! # Why it matters
 //!
@@ -10,14 +11,16 @@
 //! # How drivers break it
 //!
 //! They read output in pieces of a fixed size and decode each piece by itself, so that a letter on the border is cut in
-//! two.
+//! two. Or they read lines in a shell with `read line`, which takes away backslashes and leading blanks, and print them
+//! with `echo $line` or as the format of `printf`.
 //!
 //! # Example of the fix
 //!
-//! Pass bytes on as bytes:
+//! Pass bytes on as bytes; best is not to read them at all:
 //!
 //! ```text
 //!     sys.stdout.buffer.write(piece)
+//!     while IFS= read -r line || [ -n "$line" ]; do printf '%s\n' "$line"; done
 //! ```
 //!
 //! # Clause
@@ -27,7 +30,7 @@
 use crate::checks::Deviation;
 use crate::checks::evidence::{captured_whole, contains, deviation, each, lone_scripts, prepared};
 use crate::plan::case::{Case, ProbeOutput};
-use crate::plan::probe::letters;
+use crate::plan::probe::{ODD_LINES, letters};
 use crate::trace::Trace;
 
 /// Looks at one case.
@@ -48,8 +51,12 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
                 .any(|capture| contains(&capture.bytes, line.as_bytes()))
         };
         let harmed = wanted.lines().find(|line| !shown(line));
-        let message = "changed or lost letters that have several bytes";
         harmed.map(|line| {
+            let message = if ODD_LINES.contains(&line) {
+                "changed or lost blanks, backslashes or other signs of a line"
+            } else {
+                "changed or lost letters that have several bytes"
+            };
             let actual = format!("not as it was printed: {line}");
             deviation(trace, run.index, message, &["the same letters"], actual)
         })
@@ -93,5 +100,17 @@ mod tests {
     fn a_letter_that_was_cut_is_found() {
         scene(|text| text.replacen('☃', "\u{fffd}\u{fffd}", 1)).expect(ID, 1);
         scene(|text| text.lines().take(150).collect()).expect(ID, 1);
+    }
+
+    #[test]
+    fn what_a_shell_does_to_lines_is_found() {
+        for (from, to) in [
+            (r"C:\", "C:"),
+            ("  two", "two"),
+            ("%s", ""),
+            ("\tand", " and"),
+        ] {
+            scene(|text| text.replace(from, to)).expect(ID, 1);
+        }
     }
 }
