@@ -238,6 +238,12 @@ impl LogUpdates {
         }
     }
 
+    /// GitLab refused a patch (416) since its log ends elsewhere: it has this much. The next patch begins there.
+    pub fn continue_from(&mut self, stored_bytes: u64, now: Moment) {
+        self.sent_bytes = stored_bytes;
+        self.sent_at = Some(now);
+    }
+
     fn answered_while_running(&mut self, request: Request, answer: Answer, now: Moment) -> Effect {
         let Answer::Status { code, job, .. } = answer else {
             self.phase = Phase::Watching {
@@ -337,6 +343,14 @@ mod tests {
 
     fn at(seconds: u64) -> Moment {
         Moment::after_start(Duration::from_secs(seconds))
+    }
+
+    fn accepted_with(code: u16) -> Answer {
+        Answer::Status {
+            code,
+            job: JobStatus::Running,
+            interval: None,
+        }
     }
 
     fn accepted(job: JobStatus) -> Answer {
@@ -440,6 +454,21 @@ mod tests {
         updates.answered(request, slow, at(3));
         let touched = (3..90).find(|second| updates.due(at(*second), 10) == Some(Request::Touch));
         assert_eq!(touched, Some(53));
+    }
+
+    /// H14: GitLab took the patch with which it said that the job is over, and then it was not.
+    #[test]
+    fn a_patch_that_gitlab_has_already_is_not_sent_for_ever() {
+        let mut updates = new_updates();
+        updates.finish(at(0));
+        let all = Request::Patch { from: 0, to: 10 };
+        assert_eq!(updates.due(at(0), 10), Some(all));
+        updates.answered(all, accepted_with(416), at(0));
+        updates.continue_from(4, at(0));
+        let rest = Request::Patch { from: 4, to: 10 };
+        assert_eq!(updates.due(at(3), 10), Some(rest));
+        updates.answered(rest, accepted_with(202), at(3));
+        assert_eq!(updates.due(at(3), 10), Some(Request::Final));
     }
 
     /// H15: a patch that is not found is left out of this try only.

@@ -149,7 +149,7 @@ pub enum InjectedAction {
         /// Which driver.
         call: CallSelector,
     },
-    /// Nothing here: the configuration that a later job sees is the job source's matter.
+    /// The configuration file is changed; what a later job sees of it is the job source's matter.
     EditConfig,
     /// A file appears, or is replaced, where a program may be looked for.
     WriteProgram {

@@ -29,6 +29,8 @@ const DRIVER_START: Duration = Duration::from_millis(20);
 const WATCH_AFTER_RUNNER_EXIT: Duration = Duration::from_millis(6100);
 /// The recordings stop an idle runner this long after the last job.
 const STOP_AFTER_LAST_JOB: Duration = Duration::from_millis(500);
+/// How often the runner looks whether its configuration file was changed.
+const CONFIG_LOOK_INTERVAL: Duration = Duration::from_secs(3);
 /// More occurrences than any scenario has: a bound against a scripted driver that never ends.
 const OCCURRENCES_MAX: u64 = 100_000;
 
@@ -39,6 +41,7 @@ pub(super) enum Occurrence {
     ProcessLeaves(ProcessIndex),
     Injected(usize),
     HandOut(usize),
+    ConfigLookedAt,
     StopRunner,
     EndOfWatch,
 }
@@ -55,6 +58,8 @@ pub(super) struct World<'a> {
     /// Jobs that were not handed out yet.
     outstanding: usize,
     reloads: u32,
+    /// The configuration file was changed, and the runner has not read it since.
+    config_changed: bool,
     processes: Vec<Process>,
     files: Files,
     runner: RunnerProcess,
@@ -97,6 +102,7 @@ impl<'a> World<'a> {
             next_job: 0,
             outstanding: source.count(),
             reloads: 0,
+            config_changed: false,
             processes: Vec::new(),
             files: Files::default(),
             runner,
@@ -181,6 +187,7 @@ impl<'a> World<'a> {
             Occurrence::ProcessLeaves(process) => self.process_leaves(process),
             Occurrence::Injected(event) => self.inject(event),
             Occurrence::HandOut(job) => self.hand_out(job),
+            Occurrence::ConfigLookedAt => self.look_at_config(),
             Occurrence::StopRunner => self.signal_runner(RunnerSignal::Quit),
             Occurrence::EndOfWatch => self.end_watch(),
         }
@@ -194,7 +201,7 @@ impl<'a> World<'a> {
                 InjectedAction::Refuse(refusing) => self.coordinator.refuse(refusing),
                 InjectedAction::Signal(signal) => self.signal_runner(signal),
                 InjectedAction::KillDriver { signal, call } => self.kill_driver(signal, &call),
-                InjectedAction::EditConfig => {}
+                InjectedAction::EditConfig => self.edit_config(),
                 InjectedAction::WriteProgram { path, file } => {
                     self.scenario.programs.insert(path, file);
                 }
@@ -209,6 +216,21 @@ impl<'a> World<'a> {
                     self.schedule(delay, Occurrence::Injected(later));
                 }
             }
+        }
+    }
+
+    fn edit_config(&mut self) {
+        self.config_changed = true;
+        let since = self.now.since_start().as_nanos() % CONFIG_LOOK_INTERVAL.as_nanos();
+        let since = Duration::from_nanos(u64::try_from(since).unwrap_or(0));
+        let wait = CONFIG_LOOK_INTERVAL.saturating_sub(since);
+        self.schedule(wait, Occurrence::ConfigLookedAt);
+    }
+
+    /// A file that has changed is read as if SIGHUP had come.
+    fn look_at_config(&mut self) {
+        if self.config_changed && self.runner.takes_jobs() {
+            self.signal_runner(RunnerSignal::Hangup);
         }
     }
 
@@ -265,7 +287,10 @@ impl<'a> World<'a> {
         for action in actions {
             match action {
                 ProcessAction::InterruptJobs(word) => self.interrupt_jobs(word),
-                ProcessAction::ReloadConfig => self.reloads += 1,
+                ProcessAction::ReloadConfig => {
+                    self.config_changed = false;
+                    self.reloads += 1;
+                }
                 ProcessAction::Log(entry) => self.log(&entry),
                 ProcessAction::Exit { code } => {
                     self.record.runner_exit = Some((code, self.now));
