@@ -27,10 +27,12 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    deviation, each, ending, exit_code, exit_codes, lone_scripts, prepared, ran_earlier_script,
+    deviation, each, earlier, ending, exit_code, exit_codes, lone_scripts, prepared, printed,
+    ran_earlier_script,
 };
+use crate::contract::stage::Program;
 use crate::plan::case::Case;
-use crate::trace::Trace;
+use crate::trace::{CallIndex, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
@@ -48,15 +50,32 @@ pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
                 run.index,
                 message,
                 &["the output of the script"],
-                ending(run.call),
+                ending(run.call) + &after_failure(trace, run.index),
             )
         })
     })
 }
 
+/// The likely reason, if the stage before failed although its script ran: whoever removes the environment then, or leaves it in
+/// disorder, sees the next stage fail.
+fn after_failure(trace: &Trace, index: CallIndex) -> String {
+    let before = earlier(trace, index).rfind(|(_, call)| call.program != Program::Config);
+    let failed = before.filter(|(_, call)| {
+        let ran = call
+            .nonce
+            .as_deref()
+            .is_some_and(|nonce| printed(call, nonce, "start"));
+        call.program == Program::Run && ran && exit_code(call) != Some(0)
+    });
+    let stage = failed.and_then(|(_, call)| call.stage.as_ref());
+    stage.map_or_else(String::new, |stage| {
+        format!(" (right after {stage} had failed: is the environment removed then?)")
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::checks::testing::{SYSTEM_FAILURE, Scene, exits};
+    use crate::checks::testing::{BUILD_FAILURE, SYSTEM_FAILURE, Scene, exits};
     use crate::contract::stage::Program;
 
     const ID: &str = "environment/every-stage-runs";
@@ -76,6 +95,20 @@ mod tests {
             .run("step_release", exits(0), SYSTEM_FAILURE)
             .printing("unknown stage\n")
             .expect(ID, 1);
+    }
+
+    #[test]
+    fn a_failure_right_before_is_told() {
+        let actual = |code: i32| {
+            let scene = Scene::new()
+                .call(Program::Prepare, 0)
+                .run("build_script", exits(3), code)
+                .run("after_script", exits(0), SYSTEM_FAILURE)
+                .printing("no such box\n");
+            scene.findings(ID).expect("judged")[0].actual.clone()
+        };
+        assert!(actual(BUILD_FAILURE).contains("right after build_script had failed"));
+        assert!(!actual(0).contains("right after"));
     }
 
     #[test]
