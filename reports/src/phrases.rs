@@ -4,7 +4,7 @@ use crate::model::{Call, CaseOutcome, Finding, Level, Report, Status, Verdict};
 use crate::text::visible_line;
 
 /// `1 case`, `2 cases`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
+pub fn counted(count: usize, noun: &str) -> String {
     if count == 1 {
         format!("1 {noun}")
     } else {

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+pub use crate::phrases::counted;
+
 /// Most characters of one value that are shown; the rest is counted.
 pub const SHOWN_CHARACTERS_MAX: usize = 600;
 

@@ -13,6 +13,7 @@ use driver_conformance_advice::lint::{
     render, report,
 };
 use driver_conformance_reports::model::{Category, ExitCode, Status};
+use driver_conformance_reports::text::counted;
 
 use crate::advice;
 use crate::driver::{Problem, SourceFile};
@@ -96,7 +97,10 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
         count(Severity::Hint),
     );
     output.text(&format!(
-        "{errors} errors, {warnings} warnings, {hints} hints\n"
+        "{}, {}, {}\n",
+        counted(errors, "error"),
+        counted(warnings, "warning"),
+        counted(hints, "hint")
     ));
     for file in found.iter().filter(|file| file.problems.is_empty()) {
         if !is_script(&file.text) && !has_custom_runner(&file.text) {

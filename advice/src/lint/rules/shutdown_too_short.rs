@@ -31,7 +31,10 @@ pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<Lint
                 "a runner that is stopped leaves after {shutdown} s, a driver may need {} s: cleanup_exec would not run",
                 graceful + cleanup
             ),
-            label: format!("graceful_kill_timeout {graceful} s and cleanup_exec_timeout {cleanup} s do not fit in"),
+            label: match cleanup {
+                0 => format!("graceful_kill_timeout {graceful} s does not fit in"),
+                _ => format!("graceful_kill_timeout {graceful} s and cleanup_exec_timeout {cleanup} s do not fit in"),
+            },
             help: format!("set `shutdown_timeout = {}` at the top of the file, or shorten the others", graceful + cleanup),
             span,
             edit: None,
