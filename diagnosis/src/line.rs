@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use regex::Regex;
 
+use crate::text::pattern;
+
 /// `2026-11-24T00:20:58.889090Z 00O `, or only the moment.
 static STAMP: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -30,10 +32,6 @@ static MARKER: LazyLock<Regex> = LazyLock::new(|| {
         r"section_(start|end):(\d+):({SECTION_NAMES})(?:\[[^\]]*\])?(?:\r|\^M)?"
     ))
 });
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a constant pattern, which a test uses")
-}
 
 /// Who wrote a line, where the log says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::text::pattern;
+
 /// Fewest lines that can tell a prefix from the beginning of a text.
 const LINES_MIN: usize = 3;
 
@@ -29,10 +31,6 @@ static LINKED_NUMBER: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\[(\d{1,6})\]\(https?://[^\s()]*#L\d{1,6}\)"));
 /// How long a section took: the page of a job shows it on a line of its own, without a number.
 static DURATION: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:\d\d:)?\d\d:\d\d\s*$"));
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a constant pattern, which a test uses")
-}
 
 /// Takes from all lines what all of them begin with; what only some begin with belongs to the text.
 pub(crate) fn strip(mut lines: Vec<(usize, String)>) -> Vec<(usize, String)> {

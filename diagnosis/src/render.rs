@@ -6,15 +6,15 @@ use driver_conformance_reports::text::wrap;
 
 use crate::model::{Diagnosis, EvidenceLine, Problem};
 
+/// Width of the texts beside their labels.
+const WIDTH: usize = 88;
+
 /// As a reader meets them in the files; programs get the most telling first.
 fn in_order(problem: &Problem) -> Vec<&EvidenceLine> {
     let mut lines: Vec<&EvidenceLine> = problem.evidence.iter().collect();
     lines.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     lines
 }
-
-/// Width of the texts beside their labels.
-const WIDTH: usize = 88;
 
 /// Schema `driver-conformance/diagnosis/v1`.
 pub fn json(diagnosis: &Diagnosis) -> String {

@@ -334,9 +334,8 @@ fn is_last_word(story: &Story, place: &Place, line: &Evidence) -> bool {
         return false;
     }
     let there = story.outputs.iter().rev();
-    let mut last = there.filter(|remark| remark.place == *place);
-    last.by_ref()
-        .take(LAST_WORDS_DONE)
+    let last = there.filter(|remark| remark.place == *place);
+    last.take(LAST_WORDS_DONE)
         .any(|remark| remark.evidence == *line)
 }
 

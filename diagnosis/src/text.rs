@@ -2,8 +2,19 @@
 
 use std::borrow::Cow;
 
+use regex::Regex;
+
 /// Most bytes of one line that are looked at; the runner's own lines are far shorter.
 pub const LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// What a constant pattern matches.
+///
+/// # Panics
+///
+/// If it is no pattern, which a test shows that uses it.
+pub(crate) fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a constant pattern, which a test uses")
+}
 
 /// A file, or as much of it as was read: where it is larger than the caller wants to hold, its middle is left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

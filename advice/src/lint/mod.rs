@@ -126,6 +126,11 @@ pub fn lint_config(text: &str, surroundings: &Surroundings<'_>) -> Vec<LintProbl
     sorted(problems)
 }
 
+/// Whether rules have a runner to look at in a `config.toml`: one of the Custom executor.
+pub fn has_custom_runner(text: &str) -> bool {
+    Config::parse(text).is_ok_and(|config| !config.runners.is_empty())
+}
+
 /// Looks at a shell script of a driver. All it finds are hints.
 pub fn lint_script(name: &str, text: &str) -> Vec<LintProblem> {
     let lines = hints::lines(text);

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::story::{Evidence, Remark};
+use crate::text::pattern;
 
 use super::blame::is_echo;
 
@@ -35,10 +36,6 @@ static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Where the project lies inside of the environment, in the words of git.
 static PROJECT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(/\S+)/\.git/"));
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("a constant pattern")
-}
 
 /// Whose files a trace leads through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use driver_conformance_reports::model::ExitCode;
 
 use crate::contract::stage::Program;
+use crate::driver::tools::interpreter;
 use crate::driver::{Driver, Problem};
 use crate::suite::report::PROFILE;
 
@@ -138,7 +139,8 @@ fn packages(driver: &Driver) -> BTreeSet<String> {
         let Some(invocation) = driver.program(program) else {
             continue;
         };
-        let package = match interpreter(Path::new(&invocation.executable)).as_deref() {
+        let text = beginning(Path::new(&invocation.executable));
+        let package = match text.as_deref().and_then(interpreter) {
             Some("python3" | "python") => "python3",
             Some("perl") => "perl",
             Some("ruby") => "ruby",
@@ -150,23 +152,14 @@ fn packages(driver: &Driver) -> BTreeSet<String> {
     packages
 }
 
-/// The name in the first line of a script.
-fn interpreter(path: &Path) -> Option<String> {
+/// The beginning of a program, with the first line that a script has.
+fn beginning(path: &Path) -> Option<String> {
     let mut beginning = Vec::new();
     let file = File::open(path).ok()?;
     file.take(FIRST_LINE_BYTES_MAX as u64)
         .read_to_end(&mut beginning)
         .ok()?;
-    let text = String::from_utf8_lossy(&beginning).into_owned();
-    let line = text.lines().next()?.strip_prefix("#!")?;
-    let mut words = line.split_whitespace();
-    let first = words.next()?.rsplit('/').next()?;
-    let name = if first == "env" {
-        words.find(|word| !word.starts_with('-'))?
-    } else {
-        first
-    };
-    Some(name.to_owned())
+    Some(String::from_utf8_lossy(&beginning).into_owned())
 }
 
 #[cfg(test)]
@@ -185,7 +178,9 @@ mod tests {
             ("", None),
         ] {
             std::fs::write(&program, text).expect("our own directory");
-            assert_eq!(interpreter(&program).as_deref(), expected, "{text:?}");
+            let beginning = beginning(&program);
+            let found = beginning.as_deref().and_then(interpreter);
+            assert_eq!(found, expected, "{text:?}");
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `lint`: a runner's `config.toml` and a driver's shell scripts, looked at without running anything.
 
-use std::env;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -9,13 +8,14 @@ use std::time::SystemTime;
 
 use clap::Args;
 use driver_conformance_advice::lint::{
-    LintProblem, Looked, PathState, Severity, Surroundings, fixed, lint_config, lint_script,
-    render, report,
+    LintProblem, Looked, PathState, Severity, Surroundings, fixed, has_custom_runner, lint_config,
+    lint_script, render, report,
 };
 use driver_conformance_reports::model::{Category, ExitCode, Status};
 use driver_conformance_reports::text::counted;
 
 use crate::advice;
+use crate::driver::tools::{find_in_path, interpreter};
 use crate::driver::{Problem, SourceFile};
 use crate::suite::utc_timestamp;
 
@@ -213,43 +213,12 @@ fn program_state(program: &str) -> PathState {
     if program.contains('/') {
         return path_state(Path::new(program));
     }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let mut candidates = env::split_paths(&path).map(|directory| directory.join(program));
-    let found = candidates.any(|candidate| path_state(&candidate) == PathState::Program);
-    if found {
-        PathState::Program
-    } else {
-        PathState::Missing
-    }
-}
-
-/// The program that a script is for, by its first line; `env` only finds it.
-fn interpreter(text: &str) -> Option<&str> {
-    let first = text.lines().next()?.strip_prefix("#!")?;
-    let mut words = first
-        .split_whitespace()
-        .map(|word| word.rsplit('/').next().unwrap_or(word))
-        .filter(|word| *word != "env" && !word.starts_with('-'));
-    words.next()
+    find_in_path(program).map_or(PathState::Missing, |_| PathState::Program)
 }
 
 /// Whether it begins like a script for a POSIX shell.
 fn is_script(text: &str) -> bool {
     interpreter(text).is_some_and(|name| ["sh", "bash", "dash", "ash", "ksh"].contains(&name))
-}
-
-/// Whether a configuration has a runner that rules look at.
-fn has_custom_runner(text: &str) -> bool {
-    let Ok(table) = text.trim_start_matches('\u{feff}').parse::<toml::Table>() else {
-        // A rule tells what is wrong with it.
-        return true;
-    };
-    let runners = table.get("runners").and_then(toml::Value::as_array);
-    runners.into_iter().flatten().any(|runner| {
-        let executor = runner.get("executor").and_then(toml::Value::as_str);
-        let is_named = executor.is_some_and(|executor| executor.eq_ignore_ascii_case("custom"));
-        is_named || runner.get("custom").is_some()
-    })
 }
 
 /// The files that are named, and the scripts in the directories that are.

@@ -126,6 +126,15 @@ fn is_tool_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_LENGTH_MAX && name.chars().all(plain)
 }
 
+/// The name of the program that a script is for, by its first line; `env` only finds it.
+pub fn interpreter(text: &str) -> Option<&str> {
+    let line = text.lines().next()?.strip_prefix("#!")?;
+    let mut names = line
+        .split_whitespace()
+        .map(|word| word.rsplit('/').next().unwrap_or(word));
+    names.find(|name| *name != "env" && !name.starts_with('-'))
+}
+
 /// Where a program is in PATH; a name with a slash is taken as a path.
 pub fn find_in_path(name: &str) -> Option<PathBuf> {
     if name.contains('/') {

@@ -109,9 +109,7 @@ impl SharedFiles {
             .is_some_and(|born| *born.start() >= since);
         is_new.then_some(object)
     }
-}
 
-impl SharedFiles {
     /// What is in a new directory is no news beside it, unless a job's name is on it.
     fn leave_out_contents(&self, found: &mut Vec<Object>) {
         let all: BTreeSet<PathBuf> = found
