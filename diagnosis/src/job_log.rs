@@ -3,6 +3,7 @@
 mod blame;
 mod crash;
 mod sections;
+mod voice;
 
 use std::sync::LazyLock;
 
@@ -12,7 +13,7 @@ use regex::Regex;
 
 use crate::jobs::is_step_notice;
 use crate::line::Line;
-use crate::story::{Evidence, Failure, Place, Remark, Story, is_step, parse_failure};
+use crate::story::{Evidence, Failure, Place, Remark, Story, is_echo, is_step, parse_failure};
 
 use sections::{Section, Sections};
 
@@ -449,7 +450,7 @@ impl Reader<'_> {
     }
 
     /// What shows whether the script of a failed step is to blame, with the lines that show it.
-    fn signs_of_blame(&self, walk: &Walk, place: &Place) -> [Option<(Fact, Evidence)>; 2] {
+    fn signs_of_blame(&self, walk: &Walk, place: &Place) -> [Option<(Fact, Evidence)>; 3] {
         let outputs = &walk.outputs;
         let printed = outputs.iter().flatten();
         let printed: Vec<&Remark> = printed.filter(|remark| remark.place == *place).collect();
@@ -461,6 +462,7 @@ impl Reader<'_> {
                 crash::Owner::Job => (Fact::JobTrace, line),
             }),
             next.map(|line| (Fact::NextStageCouldNotRun, line)),
+            voice::last_complaint(&printed, outputs).map(|line| (Fact::DriverSpokeLast, line)),
         ]
     }
 
@@ -514,10 +516,10 @@ impl Reader<'_> {
         if !printed.is_empty() {
             facts.push(Fact::Printed);
         }
-        if printed.iter().any(|remark| blame::is_echo(&remark.text)) {
+        if printed.iter().any(|remark| is_echo(&remark.text)) {
             facts.push(Fact::Echoed);
         }
-        let last_command = printed.iter().rfind(|remark| blame::is_echo(&remark.text));
+        let last_command = printed.iter().rfind(|remark| is_echo(&remark.text));
         if last_command.is_some_and(|command| CLIENT.is_match(&command.text)) {
             facts.push(Fact::CommandIsClient);
         }

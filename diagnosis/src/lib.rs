@@ -13,6 +13,7 @@ pub mod render;
 mod report;
 pub mod rules;
 pub mod runner_log;
+mod same_job;
 pub mod story;
 pub mod text;
 mod wrapped;
@@ -50,6 +51,7 @@ pub fn diagnose(inputs: &[Input]) -> Diagnosis {
         }
         read(input, index, &mut stories, &mut notes);
     }
+    let stories = same_job::join(stories);
     let found = collect(&stories);
     let several = inputs.len() > 1;
     problems.extend(found.into_iter().map(|(found, jobs)| {

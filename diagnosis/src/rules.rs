@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use driver_conformance_scenarios::symptom::{self, Fact, Subject, Symptom, When};
 use regex::{Regex, RegexSet};
 
-use crate::story::{Evidence, Failure, Place, Remark, Story};
+use crate::story::{Evidence, Failure, Place, Remark, Story, is_echo};
 
 /// Most lines that speak for one problem.
 pub const EVIDENCE_MAX: usize = 6;
@@ -195,6 +195,9 @@ impl Rule {
                 place.certain && place.call == Subject::Cleanup && place.call != failure.place.call
             };
             let is_there = |place: &Place| {
+                if when.later {
+                    return is_behind(scene.story, &failure.place, place);
+                }
                 same_call(place, &failure.place) || (!failure.place.certain && !is_elsewhere(place))
             };
             let since = if when.last {
@@ -255,6 +258,13 @@ impl Rule {
             let mut lines = located(scene.outputs.get(&pattern));
             if self.when.last {
                 lines.retain(|(place, line)| is_last_word(story, place, line));
+            }
+            if let Some(warning) = self.warning {
+                let warned = located(scene.warnings.get(&warning));
+                lines.retain(|_| !warned.is_empty());
+                if !lines.is_empty() {
+                    lines.extend(warned);
+                }
             }
             lines
         } else if let Some(pattern) = self.warning {
@@ -326,17 +336,40 @@ impl Rule {
     }
 }
 
-/// Whether a line is among the last ones of a stage that the runner took for done.
+/// Stages that the runner still opens after a failed one.
+const BEHIND_FAILED: [&str; 4] = [
+    "after_script",
+    "archive_cache_on_failure",
+    "upload_artifacts_on_failure",
+    "cleanup_file_variables",
+];
+
+/// Whether a place is a stage behind the failed one in which no command of a script was echoed.
+fn is_behind(story: &Story, failed: &Place, place: &Place) -> bool {
+    let is_later = BEHIND_FAILED.iter().any(|stage| place.is(stage)) && place != failed;
+    let mut there = story.outputs.iter().filter(|said| said.place == *place);
+    is_later && place.certain && !there.any(|said| is_echo(&said.text))
+}
+
+/// Whether a line is among the last ones of a stage that the runner took for done; each cache is a matter of its own.
 fn is_last_word(story: &Story, place: &Place, line: &Evidence) -> bool {
     let is_open = story.open.as_ref().is_some_and(|(open, _)| open == place);
     let failed = |failure: &Failure| failure.decisive && same_call(&failure.place, place);
     if is_open || story.failures.iter().any(failed) {
         return false;
     }
-    let there = story.outputs.iter().rev();
-    let last = there.filter(|remark| remark.place == *place);
-    last.take(LAST_WORDS_DONE)
-        .any(|remark| remark.evidence == *line)
+    let mut there = story.outputs.iter().filter(|said| said.place == *place);
+    there.any(|said| said.evidence == *line)
+        && there
+            .take_while(|said| !begins_a_cache(&said.text))
+            .nth(LAST_WORDS_DONE - 1)
+            .is_none()
+}
+
+/// Whether a line is the first one about another cache of the same stage.
+fn begins_a_cache(text: &str) -> bool {
+    let text = text.trim_start();
+    text.starts_with("Checking cache for ") || text.starts_with("Creating cache ")
 }
 
 /// What a call printed right before it failed; of several attempts the first, since the others mostly repeat it.

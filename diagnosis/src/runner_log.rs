@@ -73,7 +73,9 @@ impl Entry {
         if let Some(message) = journal_message(&text) {
             return Self::parse(number, &message);
         }
-        let start = PREFIX.find(&text).map_or(0, |prefix| prefix.end());
+        let start = PREFIX
+            .find(&text)
+            .map_or(0, |prefix| end_of_prefix(prefix.as_str()));
         let body = text[start..].trim();
         let entry = json(body)
             .or_else(|| logfmt(body))
@@ -106,6 +108,22 @@ impl Entry {
 }
 
 type Parts = (Level, String, BTreeMap<String, String>);
+
+/// Words by which the usual format begins an entry that is more than information.
+const LEVELS: [&str; 6] = [
+    "WARNING: ",
+    "ERROR: ",
+    "FATAL: ",
+    "PANIC: ",
+    "DEBUG: ",
+    "INFO: ",
+];
+
+/// Behind a moment alone, the level looks like the name of a program.
+fn end_of_prefix(prefix: &str) -> usize {
+    let level = LEVELS.iter().find(|level| prefix.ends_with(*level));
+    prefix.len() - level.map_or(0, |level| level.len())
+}
 
 /// Entries that have no fields, for example the last words of a runner.
 fn is_bare_message(raw: &str) -> bool {
@@ -224,14 +242,7 @@ fn usual(body: &str) -> Option<Parts> {
 }
 
 fn split_level(body: &str) -> (Level, &str) {
-    for word in [
-        "WARNING: ",
-        "ERROR: ",
-        "FATAL: ",
-        "PANIC: ",
-        "DEBUG: ",
-        "INFO: ",
-    ] {
+    for word in LEVELS {
         if let Some(rest) = body.strip_prefix(word) {
             return (level_of(&word[..word.len() - 2]), rest);
         }
@@ -274,6 +285,7 @@ mod tests {
         for raw in [
             "\u{1b}[0;33mWARNING: Job failed: exit status 1                 \u{1b}[0;m  \u{1b}[0;33mduration_s\u{1b}[0;m=1.5 \u{1b}[0;33merror\u{1b}[0;m=exit status 1 \u{1b}[0;33mexit_code\u{1b}[0;m=1 \u{1b}[0;33mjob\u{1b}[0;m=17",
             "WARNING: Job failed: exit status 1                   duration_s=1.5 error=exit status 1 exit_code=1 job=17",
+            "2026-11-24T00:20:58.274754123Z \u{1b}[0;33mWARNING: Job failed: exit status 1        \u{1b}[0;m  error=exit status 1 job=17",
             "Nov 24 00:20:58 host gitlab-runner[12]: WARNING: Job failed: exit status 1  error=exit status 1 job=17 runner=abc",
             r#"{"duration_s":1.5,"error":"exit status 1","exit_code":1,"job":17,"level":"warning","msg":"Job failed: exit status 1","time":"2026-11-24T00:20:58Z"}"#,
             r#"time="2026-11-24T00:20:58Z" level=warning msg="Job failed: exit status 1" error="exit status 1" job=17"#,

@@ -75,6 +75,11 @@ pub fn is_step(stage: &str) -> bool {
     stage == "build_script" || stage.starts_with("step_")
 }
 
+/// Whether a line is a command of a script, which the runner lets its shell print.
+pub fn is_echo(text: &str) -> bool {
+    text.trim_start().starts_with("$ ")
+}
+
 /// A call that failed, or a job that was ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {

@@ -890,6 +890,85 @@ fn a_cancelled_job_that_does_not_end_is_the_driver_s_affair() {
 }
 
 #[test]
+fn a_driver_that_gives_up_in_a_step_without_a_trace_is_known_by_what_is_around_it() {
+    let step = |prepare: &str, step: &str, last: &str| {
+        let prepare = format!("{READY}{prepare}");
+        let sections = [
+            ("prepare_executor", prepare.as_str()),
+            ("prepare_script", RAN),
+            ("get_sources", FETCHED),
+            ("step_script", step),
+            ("cleanup_file_variables", last),
+        ];
+        job(&sections, SCRIPT_1)
+    };
+    let log = step(
+        "[vm-driver] cloning the base image\n",
+        "$ make\ncc a.c\n[vm-driver] the guest agent is not responding\n",
+        "",
+    );
+    expect("voice", &log, "run build_script driver-failed-in-step");
+    let log = step(
+        "[vm-driver] cloning the base image\n",
+        "$ make\ncc a.c\n[vm-driver] script exited with 1\n",
+        "",
+    );
+    expect("report", &log, "none build_script script-failed");
+    let log = step(
+        "",
+        "$ make\ncc a.c\n",
+        "ssh: connect to host 10.0.0.7 port 22: Connection refused\n",
+    );
+    expect("next stage", &log, "run build_script environment-gone");
+    let log = "WARNING: Error while executing file based variables removal script  error=exit status 1 job=5 runner=abc\nWARNING: Job failed: exit status 1                     exit_code=1 failure_reason=script_failure job=5 runner=abc\n";
+    let of_job = in_step("$ make\ncc a.c\n", SCRIPT_1);
+    let inputs = [Input::whole("job", of_job), Input::whole("runner", log)];
+    let problems = diagnose(&inputs).problems;
+    let found: Vec<String> = problems.iter().map(Problem::summary).collect();
+    assert_eq!(found, ["run build_script driver-failed-in-step"]);
+    assert_eq!(problems[0].jobs, ["5"]);
+}
+
+#[test]
+fn what_ended_the_first_attempt_explains_the_others() {
+    let log = in_prepare(
+        "WARNING: Failed to terminate process: no such process\nERROR: Preparation failed: failed to kill process PID=41, likely process is dormant\nWill be retried in 3s ...\nUsing Custom executor...\nport 2222: Address already in use\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",
+        SYSTEM_2,
+    );
+    expect("port", &log, "prepare - background-process-holds-output");
+}
+
+#[test]
+fn each_cache_of_a_job_is_a_matter_of_its_own() {
+    let caches = |first: &str, second: &str| {
+        let caches = format!(
+            "Checking cache for a-protected...\n{first}Checking cache for b-protected...\n{second}"
+        );
+        let sections = [
+            ("prepare_executor", READY),
+            ("prepare_script", RAN),
+            ("restore_cache", caches.as_str()),
+            ("step_script", "$ make\n"),
+            ("cleanup_file_variables", ""),
+        ];
+        job(&sections, "Job succeeded")
+    };
+    let refused = "FATAL: received: 403 Forbidden\nFailed to extract cache\n";
+    let worked = "Downloading cache from https://s3.example.com/b\nSuccessfully extracted cache\n";
+    let wanted = "runner restore_cache cache-store-refused";
+    expect("first", &caches(refused, worked), wanted);
+    expect("second", &caches(worked, refused), wanted);
+    let tried = format!("WARNING: received: 403 Forbidden\n{worked}");
+    assert_eq!(found(&caches(&tried, worked)), Vec::<String>::new());
+}
+
+#[test]
+fn a_cleanup_that_finds_nothing_is_told_from_one_that_leaves_something() {
+    let log = "WARNING: Error: No such container: job-5          cleanup_std=err job=5 runner=abc\nWARNING: Cleanup script failed: exit status 1         job=5 runner=abc\nJob succeeded                                        duration_s=1 job=5 runner=abc\n";
+    expect("runner log", log, "cleanup - cleanup-finds-nothing");
+}
+
+#[test]
 fn a_log_of_another_daemon_is_not_called_healthy() {
     let log =
         "time=\"2026-11-24T08:13:02Z\" level=info msg=\"ignoring event\" module=libcontainerd\n";

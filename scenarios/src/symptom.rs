@@ -98,6 +98,10 @@ pub struct When {
     /// runner took for done.
     #[serde(default)]
     pub last: bool,
+    /// Whether `output` counts only where no script is at work any more: in the stages behind the failed one in which no command
+    /// was echoed.
+    #[serde(default)]
+    pub later: bool,
     /// A pattern for a message of the runner's own log.
     pub entry: Option<String>,
     /// Patterns for fields of this message.
@@ -167,6 +171,8 @@ pub enum Fact {
     JobTrace,
     /// The stage after the failed step printed something, but no script of it ran.
     NextStageCouldNotRun,
+    /// The last words of the stage are a complaint in the voice in which the driver spoke while it prepared the job.
+    DriverSpokeLast,
 }
 
 /// A cause with everything there is to say about it.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use driver_conformance_scenarios::symptom::Subject;
 use regex::Regex;
 
-use crate::story::{Evidence, Place, Remark, is_step};
+use crate::story::{Evidence, Place, Remark, is_echo, is_step};
 
 use super::sections::Sections;
 
@@ -99,11 +99,6 @@ fn without_numbers(text: &str) -> String {
     letters.collect()
 }
 
-/// Whether a line is a command of a script, which the runner lets its shell print.
-pub(super) fn is_echo(text: &str) -> bool {
-    text.trim_start().starts_with("$ ")
-}
-
 /// Whether the job was ended from outside, and not by a call that failed.
 fn was_ended(message: &str) -> bool {
     ["canceled", "execution took longer than", "aborted: "]
@@ -132,7 +127,11 @@ fn ended_stage(names: &[&str], warnings: &[Remark]) -> Place {
     let last = if canceled_in_script {
         names.iter().rfind(|name| is_step(name))
     } else {
-        names.last()
+        // Nothing ends a job in its last stage without a warning that names it.
+        let ran = names
+            .iter()
+            .rfind(|name| **name != "cleanup_file_variables");
+        ran.or(names.last())
     };
     last.map_or(Place::of(Subject::Run).guessed(), |name| {
         Place::of_section(name)

@@ -5,10 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::story::{Evidence, Remark};
+use crate::story::{Evidence, Remark, is_echo};
 use crate::text::pattern;
-
-use super::blame::is_echo;
 
 /// Lines at the end of a stage in which a trace is looked for.
 const TRACE_LINES_MAX: usize = 40;
