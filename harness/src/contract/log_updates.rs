@@ -88,6 +88,8 @@ pub enum Answer {
         job: JobStatus,
         /// `X-GitLab-Trace-Update-Interval`.
         interval: Option<Duration>,
+        /// `Range` of an answer of 416: a patch was refused since GitLab's log, of so many bytes, ends elsewhere.
+        held_bytes: Option<u64>,
     },
     /// No connection.
     Refused,
@@ -228,6 +230,7 @@ impl LogUpdates {
                 self.silence_max = silence.clamp(SILENCE_MAX, DYNAMIC_SILENCE_MAX);
             }
         }
+        self.continue_where_gitlab_is(request, answer, now);
         match self.phase {
             Phase::Watching { .. } => self.answered_while_running(request, answer, now),
             Phase::Finishing { tries, .. } => {
@@ -238,10 +241,18 @@ impl LogUpdates {
         }
     }
 
-    /// GitLab refused a patch (416) since its log ends elsewhere: it has this much. The next patch begins there.
-    pub fn continue_from(&mut self, stored_bytes: u64, now: Moment) {
-        self.sent_bytes = stored_bytes;
-        self.sent_at = Some(now);
+    fn continue_where_gitlab_is(&mut self, request: Request, answer: Answer, now: Moment) {
+        if let Answer::Status {
+            held_bytes: Some(held_bytes),
+            job,
+            ..
+        } = answer
+            && matches!(request, Request::Patch { .. })
+            && !job.is_over()
+        {
+            self.sent_bytes = held_bytes;
+            self.sent_at = Some(now);
+        }
     }
 
     fn answered_while_running(&mut self, request: Request, answer: Answer, now: Moment) -> Effect {
@@ -350,6 +361,7 @@ mod tests {
             code,
             job: JobStatus::Running,
             interval: None,
+            held_bytes: None,
         }
     }
 
@@ -358,6 +370,7 @@ mod tests {
             code: 202,
             job,
             interval: Some(Duration::from_secs(1)),
+            held_bytes: None,
         }
     }
 
@@ -393,6 +406,7 @@ mod tests {
             code: 404,
             job: JobStatus::Unsaid,
             interval: None,
+            held_bytes: None,
         };
         let mut updates = new_updates();
         let patch = updates.due(at(3), 10).expect("there is something to send");
@@ -450,6 +464,7 @@ mod tests {
             code: 202,
             job: JobStatus::Running,
             interval: Some(Duration::from_secs(10)),
+            held_bytes: None,
         };
         updates.answered(request, slow, at(3));
         let touched = (3..90).find(|second| updates.due(at(*second), 10) == Some(Request::Touch));
@@ -463,8 +478,13 @@ mod tests {
         updates.finish(at(0));
         let all = Request::Patch { from: 0, to: 10 };
         assert_eq!(updates.due(at(0), 10), Some(all));
-        updates.answered(all, accepted_with(416), at(0));
-        updates.continue_from(4, at(0));
+        let held_elsewhere = Answer::Status {
+            code: 416,
+            job: JobStatus::Running,
+            interval: None,
+            held_bytes: Some(4),
+        };
+        updates.answered(all, held_elsewhere, at(0));
         let rest = Request::Patch { from: 4, to: 10 };
         assert_eq!(updates.due(at(3), 10), Some(rest));
         updates.answered(rest, accepted_with(202), at(3));
@@ -478,6 +498,7 @@ mod tests {
             code,
             job: JobStatus::Unsaid,
             interval: None,
+            held_bytes: None,
         };
         let mut updates = new_updates();
         updates.finish(at(0));

@@ -168,6 +168,7 @@ fn answer_fields(answer: Answer, facts: &UpdateFacts<'_>) -> Vec<(String, String
         code,
         job,
         interval,
+        ..
     } = answer
     {
         let interval = interval.unwrap_or_default();
@@ -276,6 +277,7 @@ mod tests {
             code,
             job,
             interval: None,
+            held_bytes: None,
         };
         let status = |answer| {
             let entries = entries(Request::Final, answer, &facts());
@@ -298,6 +300,7 @@ mod tests {
             code: 200,
             job: JobStatus::Running,
             interval: None,
+            held_bytes: None,
         };
         let first = first_entries(answer, &facts());
         assert_eq!(field(&first[0], "checksum"), Some(""));

@@ -8,15 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use driver_conformance_advice::checklist::ticked;
 use driver_conformance_advice::config_block::{Basis, Measured, config_block, programs_of};
 use driver_conformance_reports::model::{
-    Advice, Call, CallDurations, CaseResult, CheckResult, ExitCode, Finding, Report, Shard, Status,
-    Summary, WaiverRecord,
+    Advice, Call, CallDurations, CaseResult, CheckResult, Finding, Report, Shard, Status, Summary,
+    WaiverRecord,
 };
 
 use crate::advice::times;
 use crate::checks::{self, Check, Deviation, verdict};
 use crate::contract::stage::Program;
 
-use super::report::{check_result, counted, overall, waivers};
+use super::report::{check_result, counted, exit_code_over, overall, waivers};
 
 /// Why reports cannot be joined.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,11 +56,7 @@ pub fn merge(reports: Vec<(String, Report)>) -> Result<Report, MergeError> {
     merged.checks = gathered.checks.iter().map(check_result).collect();
     merged.cases = joined_cases(&reports);
     merged.verdict = overall(&findings, &merged.cases, &gathered.checks, merged.strict);
-    merged.exit_code = if merged.cases.is_empty() {
-        ExitCode::NOTHING_SELECTED
-    } else {
-        merged.verdict.exit_code()
-    };
+    merged.exit_code = exit_code_over(&merged.cases, merged.verdict);
     merged.findings = findings;
     join_lists(&mut merged, &reports);
     merged.summary = summary(&merged, &reports);

@@ -416,11 +416,7 @@ pub fn assemble(
     let mut report = Report {
         schema: SCHEMA.to_owned(),
         verdict,
-        exit_code: if cases.is_empty() {
-            ExitCode::NOTHING_SELECTED
-        } else {
-            verdict.exit_code()
-        },
+        exit_code: exit_code_over(&cases, verdict),
         tool: Tool {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
@@ -662,6 +658,15 @@ pub(super) fn overall(
         Verdict::Inconclusive
     } else {
         Verdict::Pass
+    }
+}
+
+/// The exit code of a run of these cases: without any, nothing was selected.
+pub(super) fn exit_code_over(cases: &[CaseResult], verdict: Verdict) -> u8 {
+    if cases.is_empty() {
+        ExitCode::NOTHING_SELECTED
+    } else {
+        verdict.exit_code()
     }
 }
 

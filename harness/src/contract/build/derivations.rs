@@ -7,6 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::environment::EnvironmentSources;
+use super::super::script::ScriptError;
 use super::super::settings::Settings;
 use super::super::shell::Shell;
 use super::super::stage::Stage;
@@ -62,7 +63,7 @@ pub(in crate::contract) struct Sources {
 }
 
 /// The script of a stage; `None`: the stage is skipped. The error is the runner's.
-pub(in crate::contract) type Script = Result<Option<Arc<str>>, String>;
+pub(in crate::contract) type Script = Result<Option<Arc<str>>, ScriptError>;
 
 /// Names and values.
 type Entries = Arc<[(String, String)]>;

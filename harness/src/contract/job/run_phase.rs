@@ -7,7 +7,7 @@ use super::super::error::{JobError, JobErrorKind, cause_message, runtime_state};
 use super::super::moment::Moment;
 use super::super::outcome::FailureReason;
 use super::super::protocol::{CallId, RunnerLogLevel};
-use super::super::script::PANIC;
+use super::super::script::ScriptError;
 use super::super::stage::{Program, Stage};
 use super::{Job, facts};
 
@@ -203,14 +203,14 @@ impl Job {
             std::slice::from_ref(&field),
         );
         match self.build.script(&stage) {
-            Err(text) if text.starts_with(PANIC) => {
+            Err(error @ ScriptError::Panicked(_)) => {
                 self.end_run_phase(Err(JobError::build(
-                    text,
+                    error.to_string(),
                     FailureReason::RunnerSystemFailure,
                     0,
                 )));
             }
-            Err(text) => {
+            Err(ScriptError::Refused(text)) => {
                 self.warn_of_timeout(&stage, context);
                 self.run.waiting = Waiting::Result(Err(JobError::plain(text)));
             }

@@ -23,8 +23,22 @@ use super::build::Build;
 use super::shell::Shell;
 use super::stage::Stage;
 
-/// How the error of a stage begins whose script the real runner panics over. That ends the whole run phase.
-pub const PANIC: &str = "panic: ";
+/// Why the runner has no script for a stage, in its words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ScriptError {
+    /// It cannot be written: a system failure of that stage.
+    #[error("{0}")]
+    Refused(String),
+    /// The runner panics over it, which ends the whole run phase.
+    #[error("panic: {0}")]
+    Panicked(String),
+}
+
+impl From<String> for ScriptError {
+    fn from(text: String) -> Self {
+        Self::Refused(text)
+    }
+}
 
 /// The runner's real frame around a body of the caller's own, with the runner's default options (E17).
 pub fn frame(shell: Shell, body: &str) -> String {
@@ -75,9 +89,8 @@ impl Build {
         }
     }
 
-    /// The script of a stage for the job's shell; `None`: the stage is skipped. The error is the runner's, a system
-    /// failure of that stage.
-    pub fn script(&self, stage: &Stage) -> Result<Option<Arc<str>>, String> {
+    /// The script of a stage for the job's shell; `None`: the stage is skipped. The error is the runner's.
+    pub fn script(&self, stage: &Stage) -> Result<Option<Arc<str>>, ScriptError> {
         let key = (stage.clone(), self.sources());
         self.derivations().scripts.get(key, || {
             let frame = |body: String| frame_with(self.shell(), &body, self.frame_options()).into();
@@ -86,7 +99,7 @@ impl Build {
     }
 
     /// What is inside the frame of a stage's script; `None`: the stage is skipped.
-    pub fn script_body(&self, stage: &Stage) -> Result<Option<String>, String> {
+    pub fn script_body(&self, stage: &Stage) -> Result<Option<String>, ScriptError> {
         if self.skips(stage) {
             return Ok(None);
         }
@@ -98,7 +111,7 @@ impl Build {
         Ok(Some(writer.into_body()))
     }
 
-    fn write_stage(&self, writer: &mut BashWriter, stage: &Stage) -> Result<(), String> {
+    fn write_stage(&self, writer: &mut BashWriter, stage: &Stage) -> Result<(), ScriptError> {
         match stage {
             Stage::PrepareScript => prepare::write_prepare_script(writer, self),
             Stage::GetSources => sources::write_get_sources(writer, self)?,

@@ -1,6 +1,6 @@
 //! `get_sources` and `clear_worktree` (E16, E18).
 
-use super::PANIC;
+use super::ScriptError;
 use super::bash::BashWriter;
 use super::commands::{
     EXTERNAL_GIT_CONFIG, FileVariables, GLOBAL_GIT_CONFIG, change_owner, exports, user_commands,
@@ -31,7 +31,7 @@ pub(super) fn write_clear_worktree(writer: &mut BashWriter, build: &Build) {
 }
 
 /// `get_sources`. The error is the runner's.
-pub(super) fn write_get_sources(writer: &mut BashWriter, build: &Build) -> Result<(), String> {
+pub(super) fn write_get_sources(writer: &mut BashWriter, build: &Build) -> Result<(), ScriptError> {
     exports(writer, build, FileVariables::Write);
     writer.export("GIT_TERMINAL_PROMPT", "0");
     writer.export("GCM_INTERACTIVE", "Never");
@@ -148,7 +148,7 @@ fn write_tls_config(writer: &mut BashWriter, build: &Build, place: &[&str]) {
     }
 }
 
-fn write_fetch_and_checkout(writer: &mut BashWriter, build: &Build) -> Result<(), String> {
+fn write_fetch_and_checkout(writer: &mut BashWriter, build: &Build) -> Result<(), ScriptError> {
     let settings = build.settings();
     if !settings.git.lfs_skip_smudge {
         writer.export("GIT_LFS_SKIP_SMUDGE", "1");
@@ -425,14 +425,13 @@ fn write_native_clone(writer: &mut BashWriter, build: &Build, repository: &Repos
     writer.change_dir(&project_dir);
 }
 
-fn write_checkout(writer: &mut BashWriter, build: &Build) -> Result<(), String> {
+fn write_checkout(writer: &mut BashWriter, build: &Build) -> Result<(), ScriptError> {
     let info = &build.payload().git_info;
-    // The real runner panics here, and reports the panic as the job's error.
     let short_sha = info.sha.get(..SHORT_SHA_BYTES).ok_or_else(|| {
-        format!(
-            "{PANIC}runtime error: slice bounds out of range [:{SHORT_SHA_BYTES}] with length {}",
+        ScriptError::Panicked(format!(
+            "runtime error: slice bounds out of range [:{SHORT_SHA_BYTES}] with length {}",
             info.sha.len()
-        )
+        ))
     })?;
     writer.notice(&format!(
         "Checking out {short_sha} as detached HEAD (ref is {})...",

@@ -10,6 +10,9 @@ use crate::contract::log_updates::{Answer, JobStatus, Request};
 /// How often the runner's HTTP client tries a request.
 const REQUEST_TRIES: usize = 5;
 
+/// HTTP status by which GitLab says that its log ends elsewhere than the patch begins.
+const RANGE_MISMATCH: u16 = 416;
+
 /// How GitLab answers from some moment on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mode {
@@ -96,10 +99,11 @@ impl Coordinator {
                 code,
                 job: JobStatus::Unsaid,
                 interval: None,
+                held_bytes: held_bytes(code, stored_bytes),
             };
         }
         let code = match request {
-            Request::Patch { from, .. } if from != stored_bytes => 416,
+            Request::Patch { from, .. } if from != stored_bytes => RANGE_MISMATCH,
             Request::Patch { .. } => 202,
             Request::Touch => 200,
             Request::Final => final_code(&mut self.final_codes),
@@ -114,8 +118,13 @@ impl Coordinator {
             code,
             job,
             interval: Some(self.interval),
+            held_bytes: held_bytes(code, stored_bytes),
         }
     }
+}
+
+fn held_bytes(code: u16, stored_bytes: u64) -> Option<u64> {
+    (code == RANGE_MISMATCH).then_some(stored_bytes)
 }
 
 /// The runner's HTTP client repeats a request by itself if the answer says that the server is in trouble; the rest of the

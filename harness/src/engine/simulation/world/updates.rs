@@ -14,9 +14,6 @@ const CORRELATION_ID: &str = "00000000000000000000000000000000";
 /// HTTP status by which GitLab says that the log it has is not the one the runner means.
 const LOG_NOT_VALID: u16 = 412;
 
-/// HTTP status by which GitLab says that its log ends elsewhere than the patch begins.
-const RANGE_MISMATCH: u16 = 416;
-
 impl World<'_> {
     pub(super) fn send_updates(&mut self, index: usize) {
         loop {
@@ -58,17 +55,6 @@ impl World<'_> {
             _ => {}
         }
         let effect = job.updates.answered(request, answer, now);
-        if let (
-            Request::Patch { .. },
-            Answer::Status {
-                code, job: status, ..
-            },
-        ) = (request, answer)
-            && code == RANGE_MISMATCH
-            && !status.is_over()
-        {
-            job.updates.continue_from(stored, now);
-        }
         let done = job.updates.is_done();
         self.log_update(index, request, answer);
         if effect.cancel {
