@@ -189,8 +189,10 @@ fn needs(backend: Backend) -> &'static str {
              runner's user in root's `authorized_keys`."
         }
         Backend::Ssh => {
-            "The user of the runner has to be able to log in to the host (`ssh HOST true`) without being asked, and the host to have bash,\n\
-             git and setsid."
+            "Jobs run as the user that logs in to the host, who can read and change what other jobs leave: for projects that trust each other.\n\
+             `SSH_HOST` in the environment of the runner names the host, as in its user's `~/.ssh/config`; that user has to be able to log in\n\
+             without being asked (`ssh -o BatchMode=yes -o StrictHostKeyChecking=yes HOST true`). The host has to be a Linux with bash, git, setsid\n\
+             and GNU's grep and find, and a directory `/var/lib/my-driver` that is the user's own."
         }
         Backend::None => {
             "Jobs run as the user of the runner, who can read and change what other jobs leave: for projects that trust each other. The\n\

@@ -1,6 +1,6 @@
 //! A running backend: its cases, their objects and processes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::box_root;
 use crate::faults::Faults;
+use crate::host;
 use crate::ledger::{Caller, Effect, Ledger};
 use crate::personality::Personality;
 use crate::place;
@@ -45,6 +46,8 @@ pub(crate) struct Case {
     pub(crate) directory: PathBuf,
     state: Mutex<CaseState>,
     changed: Condvar,
+    /// What its fixed host had before any job came.
+    pub(crate) host_files: OnceLock<BTreeSet<PathBuf>>,
 }
 
 /// What changes in a case.
@@ -98,13 +101,15 @@ impl Backend {
 
     /// The variables that a driver needs beside PATH to find the backend.
     pub(crate) fn environment(&self, tag: &str) -> Vec<(String, String)> {
-        let (Some(http), Some(address)) = (self.personality.http(), self.http.get()) else {
-            return Vec::new();
-        };
-        vec![
-            (http.url_variable.clone(), format!("http://{address}/{tag}")),
-            (http.token_variable.clone(), crate::http::token(tag)),
-        ]
+        let mut variables = Vec::new();
+        if let Some(host) = self.personality.host().filter(|_| self.real.is_none()) {
+            variables.push((host.variable.clone(), host.name.clone()));
+        }
+        if let (Some(http), Some(address)) = (self.personality.http(), self.http.get()) {
+            variables.push((http.url_variable.clone(), format!("http://{address}/{tag}")));
+            variables.push((http.token_variable.clone(), crate::http::token(tag)));
+        }
+        variables
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Case>>> {
@@ -135,7 +140,11 @@ impl Backend {
                 ..CaseState::default()
             }),
             changed: Condvar::new(),
+            host_files: OnceLock::new(),
         };
+        if let Some(host) = self.personality.host().filter(|_| self.real.is_none()) {
+            host::provide(&case, &host.name)?;
+        }
         let shims = place::shims(&self.root, tag);
         fs::create_dir_all(&shims)?;
         let executable = own_executable()?;

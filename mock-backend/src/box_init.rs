@@ -247,6 +247,13 @@ fn kill_descendants(own: Pid) {
     }
 }
 
+/// Whether a process is the first one of a box, or is about to become a program of it.
+pub(crate) fn is_first(pid: i32) -> bool {
+    let command = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let mut words = command.split(|byte| *byte == 0).skip(1);
+    words.next().is_some_and(|word| word == INNER.as_bytes())
+}
+
 /// The children of all threads of a process.
 pub(crate) fn children_of(pid: i32) -> Vec<i32> {
     let tasks = fs::read_dir(PathBuf::from(format!("/proc/{pid}/task")));

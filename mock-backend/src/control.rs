@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::backend::Backend;
 use crate::faults::Fault;
+use crate::host;
 use crate::ledger::{Caller, now_ms};
 use crate::place;
 use crate::protocol::Isolation;
@@ -103,7 +104,7 @@ pub enum Command {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseContent {
     /// Its objects, the oldest first, without those that were deleted and go later, and without jobs that have ended,
-    /// which a backend only remembers.
+    /// which a backend only remembers; then what is left on its fixed host.
     pub objects: Vec<Object>,
     /// What was asked for and is not emulated: a gap of ours, for which no driver is to blame.
     pub not_emulated: Vec<String>,
@@ -217,13 +218,16 @@ pub(crate) fn status(backend: &Backend) -> Status {
 fn content(backend: &Backend, tag: &str) -> io::Result<CaseContent> {
     let case = backend.case(tag);
     let case = case.ok_or_else(|| io::Error::other(format!("there is no case {tag}")))?;
+    let on_host = host::left(&case, &backend.ledger.entries(tag));
     let state = case.lock();
     let is_record = |object: &&Object| {
         object.attribute(RECORD).is_some() && matches!(object.state, State::Stopped { .. })
     };
     let stays = |object: &&Object| !state.is_going(&object.id) && !is_record(object);
+    let mut objects: Vec<Object> = state.world.all().iter().filter(stays).cloned().collect();
+    objects.extend(on_host);
     Ok(CaseContent {
-        objects: state.world.all().iter().filter(stays).cloned().collect(),
+        objects,
         not_emulated: state.not_emulated.clone(),
         requests: state.requests,
     })

@@ -12,6 +12,7 @@
 //! | `serve`, `session`, `control` | the process of the backend; one request; the control socket |
 //! | `http` | the HTTP API, for personalities with routes |
 //! | `backend`, `runtime` | cases, objects and their processes |
+//! | `host` | the fixed host of a case, and what is left on it |
 //! | `box_init`, `box_root` | the first process of a box, and its file system |
 //! | `personality` | which tool the shims are |
 //! | `pass_through` | the real tool in its place |
@@ -25,6 +26,7 @@ mod box_root;
 pub mod client;
 pub mod control;
 pub mod faults;
+mod host;
 mod http;
 pub mod ledger;
 mod pass_through;
@@ -39,6 +41,7 @@ mod wire;
 
 use std::process::ExitCode;
 
+pub use host::{DIRECTORY as HOST_DIRECTORY, FILE as HOST_FILE, PROCESS as HOST_PROCESS};
 pub use http::TOOL as HTTP_TOOL;
 pub use personality::{Personality, PersonalityError};
 pub use protocol::Isolation;

@@ -15,6 +15,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::backend::{Backend, Case, KILLED, effect};
 use crate::faults::{Before, FaultKind, KillSignal, Twists};
+use crate::host;
 use crate::ledger::{Caller, Effect, Request, now_ms};
 use crate::personality::operations::{self, Trouble};
 use crate::personality::{Misunderstood, Parameters, Said, Verb};
@@ -395,7 +396,9 @@ impl Scene<'_> {
 
     /// Lets no more be written into the boxes that the request is about.
     pub(crate) fn fill_disks(&self) {
-        for object in self.boxes() {
+        // A full disk of a fixed host is still there when the call is over, with all that jobs have on it.
+        let own = |object: &Object| !host::is_host(object);
+        for object in self.boxes().into_iter().filter(own) {
             let running = self.case.lock().boxes.get(&object.id).cloned();
             if let Some(running) = running {
                 let _gone_already = running.fill_disk();

@@ -155,7 +155,8 @@ impl Backend {
             Self::Lxc => Some("mock:lxc"),
             Self::Virsh => Some("mock:libvirt"),
             Self::HttpVm => Some("mock:http-vm"),
-            Self::Ssh | Self::None => None,
+            Self::Ssh => Some("mock:ssh"),
+            Self::None => None,
         }
     }
 

@@ -9,7 +9,7 @@ use driver_conformance_mock_backend::client::{BackendProcess, Control};
 use driver_conformance_mock_backend::control::{CaseContent, Opened};
 use driver_conformance_mock_backend::faults::{Fault, Trigger};
 use driver_conformance_mock_backend::ledger::{Caller, Effect, Entry};
-use driver_conformance_mock_backend::{BOX, Object};
+use driver_conformance_mock_backend::{BOX, HOST_DIRECTORY, HOST_FILE, HOST_PROCESS, Object};
 
 use crate::contract::moment::Moment;
 use crate::contract::stage::{Program, Stage};
@@ -19,6 +19,8 @@ use crate::plan::case::BackendFault;
 use crate::trace::{
     BackendRequest, CallIndex, Evidence, Leak, LeakCategory, LedgerEntry, TouchedKeepsake,
 };
+
+use super::on_host;
 
 /// Name of the detector in leaks.
 const DETECTOR: &str = "ledger";
@@ -242,7 +244,9 @@ fn judge(
         .objects
         .iter()
         .filter(|object| !object.is_foreign() && !KEPT_KINDS.contains(&object.kind.as_str()));
-    let leaks = left.map(|object| leak(object, entries, marks)).collect();
+    let left = on_host::of_their_own(left.collect(), marks);
+    let leaks = left.into_iter().map(|object| leak(object, entries, marks));
+    let leaks = leaks.collect();
     let foreign = FOREIGN.iter().filter(|_| seeded);
     let is_gone = |(kind, name): &&(&str, &str)| {
         let mut objects = content.objects.iter();
@@ -264,9 +268,16 @@ fn judge(
 
 fn leak(object: &Object, entries: &[Entry], marks: &CaseMarks) -> Leak {
     let mut made = entries.iter();
+    let job = marks.job_in(&object.name);
     let made = made.find(|entry| entry.request.sequence == object.made_by);
+    // On a host that several jobs share, what is put down to a call is no proof: that of another job cannot have made it.
+    let of_job = |entry: &&Entry| match (job, entry.request.caller.job) {
+        (Some(job), Some(caller)) if on_host::is_there(object) => job as u64 == caller,
+        _ => true,
+    };
+    let made = made.filter(of_job);
     let made_by = made.and_then(call_of);
-    let named = marks.job_in(&object.name).map(Evidence::NamesJob);
+    let named = job.map(Evidence::NamesJob);
     let evidence = named.or(made_by.map(Evidence::Maker));
     let by = made.map_or(String::new(), |entry| {
         format!(", made by `{}`", shown(entry))
@@ -303,6 +314,9 @@ fn kind_name(kind: &str) -> &'static str {
         "network" => "network",
         "volume" => "volume",
         "disk" => "disk",
+        HOST_DIRECTORY => "directory of the host",
+        HOST_FILE => "file of the host",
+        HOST_PROCESS => "process of the host",
         _ => "object of the backend",
     }
 }

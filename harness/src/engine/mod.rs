@@ -4,6 +4,7 @@ pub mod backend;
 pub mod directories;
 pub mod keepsakes;
 pub mod mock;
+mod on_host;
 pub mod private_directory;
 pub mod secrets;
 pub mod simulation;

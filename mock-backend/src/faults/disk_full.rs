@@ -6,8 +6,9 @@ use crate::session::{Answer, Scene};
 pub(super) struct DiskFull;
 
 impl Effect for DiskFull {
-    fn before(&self, scene: &Scene<'_>, _twists: &mut Twists) -> Before {
+    fn before(&self, scene: &Scene<'_>, twists: &mut Twists) -> Before {
         scene.fill_disks();
+        twists.disk_full = true;
         Before::Proceed
     }
 

@@ -185,6 +185,10 @@ pub(crate) enum Before {
 
 /// How the thing itself is done otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "faults do not exclude each other"
+)]
 pub(crate) struct Twists {
     /// Show the world before its latest change.
     pub(crate) stale: bool,
@@ -194,6 +198,8 @@ pub(crate) struct Twists {
     pub(crate) twice: bool,
     /// The clock is wrong by so many seconds.
     pub(crate) clock_s: i64,
+    /// On a host that is not the driver's own, nothing can be written; what is there can be removed.
+    pub(crate) disk_full: bool,
     /// What a real tool prints is kept back, to be changed.
     pub(crate) kept_back: bool,
 }

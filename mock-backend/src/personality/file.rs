@@ -48,11 +48,23 @@ pub(super) struct File {
     /// The verbs.
     #[serde(default)]
     pub(super) verb: Vec<Verb>,
+    /// The host that is there from the beginning, if there is one.
+    pub(super) host: Option<Host>,
     /// How drivers learn where the HTTP API is, if there is one.
     pub(super) http: Option<Http>,
     /// What the HTTP API answers.
     #[serde(default)]
     pub(super) route: Vec<Route>,
+}
+
+/// A host that no driver makes and all jobs share.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Host {
+    /// By which it is reached.
+    pub(crate) name: String,
+    /// The variable of the runner's environment in which a driver finds this name.
+    pub(crate) variable: String,
 }
 
 /// The variables of the runner's environment in which a driver finds the HTTP API.

@@ -18,12 +18,12 @@ use crate::faults::FaultKind;
 use crate::runtime::world::{Refusal, State, state_word};
 
 pub(crate) use self::arguments::{Misunderstood, Parameters};
-use self::file::{File, Http, Options};
+use self::file::{File, Host, Http, Options};
 pub(crate) use self::file::{Route, Said, Shows, Verb};
 use self::text::{Fields, fill};
 
 /// The personalities that come with the program.
-const BUILT_IN: [(&str, &str); 11] = [
+const BUILT_IN: [(&str, &str); 12] = [
     ("podman", include_str!("../../personalities/podman.toml")),
     ("docker", include_str!("../../personalities/docker.toml")),
     ("libvirt", include_str!("../../personalities/libvirt.toml")),
@@ -35,6 +35,7 @@ const BUILT_IN: [(&str, &str); 11] = [
     ("tart", include_str!("../../personalities/tart.toml")),
     ("slurm", include_str!("../../personalities/slurm.toml")),
     ("http-vm", include_str!("../../personalities/http-vm.toml")),
+    ("ssh", include_str!("../../personalities/ssh.toml")),
 ];
 
 /// Why there is no such personality.
@@ -85,6 +86,7 @@ pub struct Personality {
     environment: BTreeMap<String, String>,
     guest: BTreeMap<String, String>,
     verbs: Vec<Verb>,
+    host: Option<Host>,
     http: Option<Http>,
     routes: Vec<Route>,
 }
@@ -159,6 +161,7 @@ impl Personality {
             environment: BTreeMap::new(),
             guest: BTreeMap::new(),
             verbs: Vec::new(),
+            host: None,
             http: None,
             routes: Vec::new(),
         });
@@ -182,6 +185,7 @@ impl Personality {
         // The first that fits is taken.
         made.verbs.splice(0..0, file.verb);
         made.routes.splice(0..0, file.route);
+        made.host = file.host.or(made.host);
         made.http = file.http.or(made.http);
         made
     }
@@ -199,6 +203,11 @@ impl Personality {
     /// The programs that are put on PATH.
     pub fn programs(&self) -> &[String] {
         &self.programs
+    }
+
+    /// The host that is there from the beginning, if there is one.
+    pub(crate) fn host(&self) -> Option<&Host> {
+        self.host.as_ref()
     }
 
     /// How drivers learn where its HTTP API is, if it has one.

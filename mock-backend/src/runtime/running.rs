@@ -125,6 +125,19 @@ impl Running {
         self.send(&Order::FillDisk, &[])
     }
 
+    /// The processes in the box, without its first one.
+    pub(crate) fn programs(&self) -> Vec<i32> {
+        let mut found = Vec::new();
+        let mut waiting = children_of(self.outer);
+        while let Some(pid) = waiting.pop() {
+            waiting.extend(children_of(pid));
+            if !box_init::is_first(pid) {
+                found.push(pid);
+            }
+        }
+        found
+    }
+
     /// Has all processes of the box ended.
     pub(crate) fn hang_up(&self) {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);

@@ -55,6 +55,7 @@ exit "$code"'
 # shellcheck disable=SC2016
 readonly END_WORK='
 cd "$1" || exit
+rm -f ./*.code
 if [ "$2" = stop ]; then : >stop; else rm -f stop; fi
 for file in *.group; do
     [ ! -s "$file" ] || kill -s KILL -- "-$(cat "$file")" 2>/dev/null

@@ -69,15 +69,16 @@ pub(super) fn not_started(object: &Object, program: &str, errno: i32) -> Refusal
 pub(super) fn execute(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble> {
     let name = scene.parameters.last("name").unwrap_or_default();
     let argv = scene.parameters.all("command").to_vec();
-    execute_as(scene, twists, name, argv)
+    execute_as(scene, twists, name, argv, &[])
 }
 
-/// The same for a program that the words of the caller do not name as it is.
+/// The same for a program that the words of the caller do not name as it is, with variables that the way into the box sets.
 pub(super) fn execute_as(
     scene: &Scene<'_>,
     twists: &Twists,
     name: &str,
     argv: Vec<String>,
+    of_session: &[String],
 ) -> Result<Answer, Trouble> {
     let parameters = scene.parameters;
     let asked = making::environment(scene)?;
@@ -102,7 +103,7 @@ pub(super) fn execute_as(
         .get("environment")
         .cloned()
         .unwrap_or_default();
-    let environment = whole_environment(scene, &[of_box, asked].concat());
+    let environment = whole_environment(scene, &[&of_box, &asked, of_session].concat());
     let own = object.attribute("workdir").unwrap_or("/");
     let execution = Execution {
         argv,

@@ -189,7 +189,7 @@ pub(super) fn step(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Trouble
     let command = scene.parameters.all("command").to_vec();
     let mut environment = scene.shim.environment.iter();
     if let Some((_, job)) = environment.find(|(name, _)| name == JOB) {
-        return execution::execute_as(scene, twists, job, command);
+        return execution::execute_as(scene, twists, job, command, &[]);
     }
     let object = make(scene, scene.parameters)?;
     let mut state = scene.case.lock();

@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::faults::Twists;
+use crate::host;
 use crate::runtime::world::{BOX, Object, Refusal, World, reason};
 use crate::session::{Answer, Scene};
 
@@ -18,6 +19,9 @@ use crate::personality::text::Fields;
 const HOME: &str = "/root";
 /// The shell of those who log in, and what stands in for it where the machine has none.
 const SHELLS: [&str; 2] = ["/bin/bash", "/bin/sh"];
+
+/// What runs a program that can make files and remove them, but write nothing into them.
+const FULL_DISK: [&str; 4] = ["sh", "-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"];
 
 /// `USER@HOST`, `ssh://USER@HOST:PORT`: who, and where.
 fn taken_apart(destination: &str) -> (Option<&str>, &str) {
@@ -41,10 +45,15 @@ pub(crate) fn box_at(world: &World, destination: &str) -> Option<Object> {
     world.of_kind(BOX).find(is_there).cloned()
 }
 
-/// The box that somebody wants to reach, if it is there and up.
-fn reached(scene: &Scene<'_>, destination: &str) -> Result<Object, Refusal> {
+/// The box that somebody wants to reach, if it is there and up. A fixed host that went down is up again.
+fn reached(scene: &Scene<'_>, destination: &str) -> Result<Object, Trouble> {
     let (_, host) = taken_apart(destination);
     let mut state = scene.case.lock();
+    if let Some(object) = box_at(&state.world, destination).filter(host::is_host) {
+        drop(state);
+        host::boot(scene, &object.id)?;
+        return Ok(object);
+    }
     let Some(object) = box_at(&state.world, destination) else {
         let is_address = host.parse::<std::net::IpAddr>().is_ok();
         let (why, message) = if is_address {
@@ -52,12 +61,12 @@ fn reached(scene: &Scene<'_>, destination: &str) -> Result<Object, Refusal> {
         } else {
             (reason::ABSENT, "Name or service not known")
         };
-        return Err(Refusal::new(why, "host", host, message));
+        return Err(Refusal::new(why, "host", host, message).into());
     };
     match state.world.poll(&object.id) {
         Some(now) if !now.is_up() => {
             let message = "No route to host";
-            Err(Refusal::of(reason::NOT_RUNNING, &object, host, message))
+            Err(Refusal::of(reason::NOT_RUNNING, &object, host, message).into())
         }
         _ => Ok(object),
     }
@@ -68,6 +77,9 @@ pub(super) fn shell(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Troubl
     let parameters = scene.parameters;
     let destination = parameters.last("destination").unwrap_or_default();
     let object = reached(scene, destination)?;
+    if let Some(request) = parameters.last("control") {
+        return Ok(about_master(request));
+    }
     let there = SHELLS.into_iter().find(|shell| Path::new(shell).exists());
     let mut argv = vec![there.unwrap_or("sh").to_owned()];
     let command = parameters.all("command");
@@ -76,7 +88,25 @@ pub(super) fn shell(scene: &Scene<'_>, twists: &Twists) -> Result<Answer, Troubl
     } else if !command.is_empty() {
         argv.extend(["-c".to_owned(), command.join(" ")]);
     }
-    execution::execute_as(scene, twists, &object.id, argv)
+    if twists.disk_full && host::is_host(&object) {
+        argv.splice(0..0, FULL_DISK.map(str::to_owned));
+    }
+    let of_session = host::session(scene.request);
+    execution::execute_as(scene, twists, &object.id, argv, &of_session)
+}
+
+/// What `ssh -O REQUEST` says of a connection that others share: it is there, and goes if that is asked.
+fn about_master(request: &str) -> Answer {
+    let told = match request {
+        "check" => "Master running (pid=1)\r\n".to_owned(),
+        "exit" => "Exit request sent.\r\n".to_owned(),
+        "stop" => "Stop listening request sent.\r\n".to_owned(),
+        _ => String::new(),
+    };
+    Answer {
+        errors: told.into_bytes(),
+        ..Answer::default()
+    }
 }
 
 /// `SOURCE… TARGET`, each of them `[USER@]HOST:PATH` or a path of this machine.

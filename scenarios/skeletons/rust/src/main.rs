@@ -34,6 +34,7 @@ exit "$code"
 /// Runs in the box: ends the scripts that have begun. With `$2` = stop, one that is about to begin does not, either.
 const END_WORK: &str = r#"
 cd "$1" || exit
+rm -f ./*.code
 if [ "$2" = stop ]; then : >stop; else rm -f stop; fi
 for file in *.group; do
     [ ! -s "$file" ] || kill -s KILL -- "-$(cat "$file")" 2>/dev/null
