@@ -375,7 +375,10 @@ fn begins_a_cache(text: &str) -> bool {
 /// What a call printed right before it failed; of several attempts the first, since the others mostly repeat it.
 fn last_words(story: &Story, place: &Place, told: Option<&Evidence>) -> Vec<Evidence> {
     let before = story.outputs.iter().rev().filter(|remark| {
-        same_call(&remark.place, place) && told.is_none_or(|told| remark.evidence < *told)
+        // What two logs say has no order.
+        let is_before =
+            |told: &Evidence| remark.evidence.input != told.input || remark.evidence < *told;
+        same_call(&remark.place, place) && told.is_none_or(is_before)
     });
     before
         .take(LAST_WORDS_SHOWN)

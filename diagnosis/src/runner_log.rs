@@ -24,6 +24,13 @@ static FIELD: LazyLock<Regex> =
 static QUOTED_FIELD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"([A-Za-z][\w.-]*)=(?:"((?:[^"\\]|\\.)*)"|(\S*))"#).expect("a constant pattern")
 });
+/// What the service manager and the kernel say of the runner's process, in the journal of its service.
+static OF_SERVICE: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(
+        r"^[\w@.-]*runner[\w@.-]*\.service: (?:Main process exited, code=(?:killed|dumped)|Failed with result '(?:oom-kill|signal|core-dump|watchdog)')|^Out of memory: Killed process \d+ \([\w-]*runner[\w-]*\)",
+    )
+    .expect("a constant pattern")
+});
 /// Fields by which a line is known as the runner's.
 const KNOWN_FIELDS: [&str; 9] = [
     "job",
@@ -127,7 +134,10 @@ fn end_of_prefix(prefix: &str) -> usize {
 
 /// Entries that have no fields, for example the last words of a runner.
 fn is_bare_message(raw: &str) -> bool {
-    raw.contains("FATAL: ") || raw.contains("panic: ")
+    raw.contains("FATAL: ")
+        || raw.contains("panic: ")
+        || raw.contains(".service: Failed with result")
+        || raw.contains("Out of memory: Killed process")
 }
 
 fn level_of(word: &str) -> Level {
@@ -209,6 +219,9 @@ fn logfmt(body: &str) -> Option<Parts> {
 
 fn usual(body: &str) -> Option<Parts> {
     let (level, rest) = split_level(body);
+    if OF_SERVICE.is_match(rest) {
+        return Some((Level::Error, rest.to_owned(), BTreeMap::new()));
+    }
     // The message is padded, and two blanks stand before the fields.
     let at = FIELD
         .captures_iter(rest)

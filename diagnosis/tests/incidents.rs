@@ -251,6 +251,14 @@ fn words_of_a_tool_count_at_the_call_that_failed() {
             "gitlab get_sources git-server-refused",
         ),
         (
+            "submodule",
+            in_sources(
+                "remote: The project you were looking for could not be found or you don't have permission to view it.\nfatal: repository 'https://gitlab.example.com/a/c.git/' not found\n",
+                SCRIPT_1,
+            ),
+            "gitlab get_sources git-server-refused",
+        ),
+        (
             "owner",
             in_sources(
                 "fatal: detected dubious ownership in repository at '/builds/a/b'\n",
@@ -966,6 +974,28 @@ fn each_cache_of_a_job_is_a_matter_of_its_own() {
 fn a_cleanup_that_finds_nothing_is_told_from_one_that_leaves_something() {
     let log = "WARNING: Error: No such container: job-5          cleanup_std=err job=5 runner=abc\nWARNING: Cleanup script failed: exit status 1         job=5 runner=abc\nJob succeeded                                        duration_s=1 job=5 runner=abc\n";
     expect("runner log", log, "cleanup - cleanup-finds-nothing");
+}
+
+#[test]
+fn the_journal_of_the_service_tells_of_a_runner_that_was_killed() {
+    let log = "Nov 24 00:00:01 h gitlab-runner[3]: Checking for jobs... received                     job=9 repo_url=https://x/y.git runner=abc\nNov 24 00:03:04 h systemd[1]: gitlab-runner.service: Main process exited, code=killed, status=9/KILL\n";
+    expect("killed", log, "runner - runner-killed");
+    let log = "Nov 24 00:00:01 h gitlab-runner[3]: Job succeeded                     duration_s=2 job=9 runner=abc\nNov 24 00:03:04 h systemd[1]: gitlab-runner.service: Deactivated successfully.\nNov 24 00:03:04 h systemd[1]: nginx.service: Main process exited, code=killed, status=9/KILL\n";
+    assert_eq!(found(log), Vec::<String>::new());
+}
+
+#[test]
+fn a_killed_program_is_known_by_its_last_words() {
+    let killed = "ERROR: Job failed: exit status 137";
+    let log = in_step("$ make\n/scripts: line 4:   311 Killed      make\n", killed);
+    expect("shell", &log, "run build_script out-of-memory");
+    let mutants = "$ mutants\nKilled 33 of 40 mutants\nscore 82\nbelow 90\nfailed\n";
+    let log = in_step(mutants, SCRIPT_1);
+    expect("a word", &log, "none build_script script-failed");
+    let slurm = "$ mpirun ./sim\nslurmstepd: error: *** JOB 44 ON node7 CANCELLED AT 2026-11-24T10:00:00 DUE TO TIME LIMIT ***\n";
+    let raw = "ERROR: Job failed (system failure): unknown Custom executor executable exit code 143; executable execution terminated with: exit status 143";
+    let log = in_step(slurm, raw);
+    expect("time limit", &log, "run build_script environment-gone");
 }
 
 #[test]

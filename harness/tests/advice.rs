@@ -274,6 +274,11 @@ fn lint_says_what_it_could_not_look_at() {
         fs::write(home.path().join(name), text).expect("it can be written");
     };
     write("docker.toml", "[[runners]]\nexecutor = \"docker\"\n");
+    let mut lint = support::harness(home.path());
+    let piped = fs::File::open(home.path().join("docker.toml")).expect("it is there");
+    let output = lint.args(["lint", "-"]).stdin(piped).output();
+    let text = String::from_utf8(output.expect("it starts").stdout).expect("UTF-8");
+    assert!(text.contains("standard input: no runner"), "{text}");
     write("run.py", "#!/usr/bin/env python3\nimport sys\n");
     let output = run_in(home.path(), &["lint", "docker.toml"]);
     let text = String::from_utf8_lossy(&output.stdout);

@@ -12,7 +12,7 @@ use crate::text::pattern;
 /// `[vm-driver] …`, `vm-driver: …`, `vm-driver[17]: …`, also behind a moment.
 static NAMED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"^\s*(?:[\d:./TZ+-]{8,32}\s+)*(?:\[([A-Za-z][\w.-]{2,39})\]|([A-Za-z][\w.-]{2,39})(?:\[\d+\])?:)\s+\S",
+        r"^\s*(?:[\d:./TZ+-]{8,32}\s+)*(?:\[([A-Za-z][\w.-]{1,39})\]|([A-Za-z][\w.-]{1,39})(?:\[\d+\])?:)\s+\S",
     )
 });
 /// What stands at the beginning of lines of many programs, and is the name of none of them; and programs that scripts call, too.
@@ -25,7 +25,7 @@ const NO_NAMES: [&str; 34] = [
 /// Words of a program that gives up.
 static COMPLAINT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(error|fatal|fail(ed|ure)?|denied|refused|cannot|can't|could not|unable|timed? ?out|lost|gone|dead|died|closed|unreachable|unexpected|not (found|responding|running)|no (such|answer|response|reply)|gave up|giving up|aborting)\b",
+        r"(?i)\b(error|fatal|fail(ed|ure)?|denied|refused|cannot|can't|could not|unable|timed? ?out|lost|gone|dead|died|closed|unreachable|unexpected|reset|broken|disconnected|interrupted|aborted|not (found|responding|running)|no (such|answer|response|reply)|gave up|giving up|aborting)\b",
     )
 });
 /// Words by which a driver tells how the script of the user ended, as it should.

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use driver_conformance_reports::model::ExitCode;
 
 use crate::contract::stage::Program;
-use crate::driver::tools::interpreter;
+use crate::driver::tools::interpreter_name;
 use crate::driver::{Driver, Problem};
 use crate::suite::report::PROFILE;
 
@@ -140,7 +140,7 @@ fn packages(driver: &Driver) -> BTreeSet<String> {
             continue;
         };
         let text = beginning(Path::new(&invocation.executable));
-        let package = match text.as_deref().and_then(interpreter) {
+        let package = match text.as_deref().and_then(interpreter_name) {
             Some("python3" | "python") => "python3",
             Some("perl") => "perl",
             Some("ruby") => "ruby",
@@ -179,7 +179,7 @@ mod tests {
         ] {
             std::fs::write(&program, text).expect("our own directory");
             let beginning = beginning(&program);
-            let found = beginning.as_deref().and_then(interpreter);
+            let found = beginning.as_deref().and_then(interpreter_name);
             assert_eq!(found, expected, "{text:?}");
         }
     }

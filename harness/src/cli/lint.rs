@@ -15,7 +15,7 @@ use driver_conformance_reports::model::{Category, ExitCode, Status};
 use driver_conformance_reports::text::counted;
 
 use crate::advice;
-use crate::driver::tools::{find_in_path, interpreter};
+use crate::driver::tools::{find_in_path, interpreter_name};
 use crate::driver::{Problem, SourceFile};
 use crate::suite::utc_timestamp;
 
@@ -29,7 +29,8 @@ const DEPTH_MAX: usize = 3;
 /// Arguments of `lint`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A runner's config.toml, a shell script of a driver, or a directory with such scripts; may be repeated
+    /// A runner's config.toml, a shell script of a driver, or a directory with such scripts; `-` is standard input; may be
+    /// repeated
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -78,6 +79,13 @@ pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, 
             finding.category == Category::Isolation && finding.status == Status::Fail
         })
     });
+    if arguments.fix && arguments.files.iter().any(|path| is_standard_input(path)) {
+        let problem = Problem::new(
+            "--fix cannot write to standard input",
+            "give the file by its name, or leave --fix out",
+        );
+        return Err(problem.into());
+    }
     let mut found = Vec::new();
     for path in files(&arguments.files)? {
         found.push(look(arguments, &path, isolation_fails, output)?);
@@ -138,8 +146,12 @@ fn look(
     isolation_fails: bool,
     output: &mut Output,
 ) -> Result<Found, ExpectedError> {
-    let file = SourceFile::read(path)?;
-    let shown = path.display().to_string();
+    let file = if is_standard_input(path) {
+        SourceFile::read_standard_input()?
+    } else {
+        SourceFile::read(path)?
+    };
+    let shown = file.path.display().to_string();
     if is_script(&file.text) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         return Ok(Found {
@@ -148,7 +160,7 @@ fn look(
             text: file.text.to_string(),
         });
     }
-    if let Some(interpreter) = interpreter(&file.text) {
+    if let Some(interpreter) = interpreter_name(&file.text) {
         let problem = Problem::new(
             format!("{shown} is a script for {interpreter}, which lint does not know"),
             "give scripts for a POSIX shell or a runner's config.toml; the suite itself runs drivers in any language",
@@ -185,6 +197,10 @@ fn look(
     })
 }
 
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// Writes a file beside its place and moves it there, with the rights that it had: whatever goes wrong, nobody reads half of it.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let path = path.canonicalize()?;
@@ -218,7 +234,7 @@ fn program_state(program: &str) -> PathState {
 
 /// Whether it begins like a script for a POSIX shell.
 fn is_script(text: &str) -> bool {
-    interpreter(text).is_some_and(|name| ["sh", "bash", "dash", "ash", "ksh"].contains(&name))
+    interpreter_name(text).is_some_and(|name| ["sh", "bash", "dash", "ash", "ksh"].contains(&name))
 }
 
 /// The files that are named, and the scripts in the directories that are.

@@ -1,6 +1,7 @@
 //! What is wrong with a driver's files or settings, told in one paragraph: what, where, and the remedy.
 
 use std::fmt;
+use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,6 +18,9 @@ pub struct SourceFile {
     pub text: Arc<str>,
 }
 
+/// How standard input is named where a file would be.
+const STANDARD_INPUT: &str = "standard input";
+
 impl SourceFile {
     /// Reads a file that must be UTF-8.
     pub fn read(path: &Path) -> Result<Self, Problem> {
@@ -26,6 +30,22 @@ impl SourceFile {
                 "check that the file exists and that you may read it",
             )
         })?;
+        Self::of_bytes(path, bytes)
+    }
+
+    /// Reads standard input, which must be UTF-8, to its end.
+    pub fn read_standard_input() -> Result<Self, Problem> {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map_err(|error| {
+            Problem::new(
+                format!("{STANDARD_INPUT} cannot be read: {error}"),
+                "give a file, or pipe one into the command",
+            )
+        })?;
+        Self::of_bytes(Path::new(STANDARD_INPUT), bytes)
+    }
+
+    fn of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Problem> {
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             Problem::new(

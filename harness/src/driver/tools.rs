@@ -126,13 +126,24 @@ fn is_tool_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_LENGTH_MAX && name.chars().all(plain)
 }
 
-/// The name of the program that a script is for, by its first line; `env` only finds it.
+/// The program that a script is for, by its first line: a path, or a name that `env` finds.
 pub fn interpreter(text: &str) -> Option<&str> {
     let line = text.lines().next()?.strip_prefix("#!")?;
-    let mut names = line
-        .split_whitespace()
-        .map(|word| word.rsplit('/').next().unwrap_or(word));
-    names.find(|name| *name != "env" && !name.starts_with('-'))
+    let mut words = line.split_whitespace();
+    let program = words.next()?;
+    if program_name(program) != "env" {
+        return Some(program);
+    }
+    words.find(|word| !word.starts_with('-'))
+}
+
+/// The name of the program that a script is for.
+pub fn interpreter_name(text: &str) -> Option<&str> {
+    interpreter(text).map(program_name)
+}
+
+fn program_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Where a program is in PATH; a name with a slash is taken as a path.
@@ -193,6 +204,19 @@ mod tests {
         let words = ["driver-conformance", "", "it's", "a b", "'", "\\", "ü*"];
         let line: Vec<String> = words.iter().map(|word| shell_quoted(word)).collect();
         assert_eq!(shell_words(&line.join(" ")), words);
+    }
+
+    #[test]
+    fn interpreters_are_read_from_first_lines() {
+        for (line, program, name) in [
+            ("#!/usr/bin/env python3\n", "python3", "python3"),
+            ("#!/usr/bin/env -S bash -e\n", "bash", "bash"),
+            ("#! /bin/sh -e\n", "/bin/sh", "sh"),
+        ] {
+            assert_eq!(interpreter(line), Some(program));
+            assert_eq!(interpreter_name(line), Some(name));
+        }
+        assert_eq!(interpreter("# text\n"), None);
     }
 
     fn found(stderr: &str) -> Option<String> {

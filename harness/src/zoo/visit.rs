@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::Command;
 
 use crate::checks;
-use crate::driver::tools::find_in_path;
+use crate::driver::tools::{find_in_path, interpreter};
 use crate::suite::{InterruptSignal, Interruption};
 
 pub use driver_conformance_reports::model::Report;
@@ -270,27 +270,11 @@ fn interpreters(animal: &Animal) -> BTreeSet<&str> {
         .collect()
 }
 
-fn interpreter(text: &str) -> Option<&str> {
-    let line = text.lines().next()?.strip_prefix("#!")?;
-    let mut words = line.split_whitespace();
-    match words.next()? {
-        "/usr/bin/env" => words.next(),
-        path => Some(path),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use driver_conformance_scenarios::zoo;
 
     use super::*;
-
-    #[test]
-    fn interpreters_are_read_from_first_lines() {
-        assert_eq!(interpreter("#!/usr/bin/env python3\n"), Some("python3"));
-        assert_eq!(interpreter("#!/bin/sh\n"), Some("/bin/sh"));
-        assert_eq!(interpreter("# text\n"), None);
-    }
 
     #[test]
     fn an_animal_that_cannot_live_here_is_left_out_with_the_reason() {
