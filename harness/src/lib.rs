@@ -15,6 +15,7 @@ pub mod golden;
 mod hexadecimal;
 pub mod janitor;
 pub mod leaks;
+pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod suite;

@@ -8,7 +8,7 @@ use clap::Args;
 use crate::contract::stage::Program;
 use crate::driver::tools::shell_quoted;
 use crate::driver::{
-    BackendChoice, Driver, Overrides, ProgramOverride, TimeoutOverrides, discover,
+    BackendChoice, Driver, JobSettings, Overrides, ProgramOverride, TimeoutOverrides, discover,
 };
 
 use super::{ExpectedError, SUBCOMMANDS};
@@ -179,6 +179,15 @@ impl DriverArguments {
             overrides.backend = Some(BackendChoice::parse(word, Path::new(""))?);
         }
         Ok(discover(path, self.runner.as_deref(), &overrides)?)
+    }
+
+    /// What the flags alone say about jobs.
+    pub fn job_settings(&self) -> JobSettings {
+        JobSettings {
+            image: self.image.clone(),
+            services: self.services.clone(),
+            variables: self.variables.clone(),
+        }
     }
 
     fn program_arguments(&self) -> [(Program, Option<&String>, &Vec<String>); 4] {

@@ -1,6 +1,6 @@
 //! `explain`: pages about calls, stages, exit codes, signals, variables; checks, cases, clauses, categories.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use driver_conformance_advice::document::{Block, Document};
@@ -9,10 +9,11 @@ use driver_conformance_reports::model::Category;
 use driver_conformance_scenarios::page;
 
 use crate::advice;
-use crate::driver::{Problem, SourceFile};
+use crate::driver::Problem;
+use crate::pipeline::PipelineJob;
 use crate::suite::Suite;
 
-use super::{ExpectedError, Output, show};
+use super::{ExpectedError, Output, job_file, show};
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
@@ -24,9 +25,9 @@ pub(super) struct Arguments {
     #[arg(long, conflicts_with = "name")]
     list: bool,
 
-    /// List the exact calls that the job in this file causes: a payload as GitLab sends it
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "list"])]
-    sequence: Option<PathBuf>,
+    /// List the exact calls that this job causes: `.gitlab-ci.yml:NAME`, or a file with the payload that GitLab sends
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["name", "list"])]
+    sequence: Option<String>,
 
     /// With --sequence: let this program or run stage fail; may be repeated
     #[arg(long = "fails", value_name = "CALL", requires = "sequence")]
@@ -66,8 +67,8 @@ pub(super) fn execute(
     suite: &dyn Suite,
     output: &mut Output,
 ) -> Result<u8, ExpectedError> {
-    let document = if let Some(path) = &arguments.sequence {
-        sequence(path, &arguments.failing)?
+    let document = if let Some(job) = &arguments.sequence {
+        sequence(job, &arguments.failing, output)?
     } else {
         match &arguments.name {
             Some(name) => named(name, suite)?,
@@ -107,23 +108,17 @@ fn named(name: &str, suite: &dyn Suite) -> Result<Document, ExpectedError> {
     Err(show::nothing_named(name, suite, &pages)?)
 }
 
-fn sequence(path: &Path, failing: &[String]) -> Result<Document, ExpectedError> {
-    let file = SourceFile::read(path)?;
-    let refused = |error: String| {
-        Problem::new(
-            format!("{} is no job payload: {error}", path.display()),
-            "give the JSON that GitLab sends to the runner; scenarios/jobs/hello.json is one",
-        )
-    };
-    let payload = serde_json::from_str(&file.text).map_err(|error| refused(error.to_string()))?;
+fn sequence(job: &str, failing: &[String], output: &mut Output) -> Result<Document, ExpectedError> {
+    let refused = |error: String| job_file::unusable(Path::new(job), &error);
+    let PipelineJob { payload, notes } = job_file::read(job, None)?;
+    for note in &notes {
+        output.warning(note);
+    }
     let known = advice::fallible(&payload).map_err(refused)?;
     let is_known = |name: &String| known.contains(name) || advice::is_stage_of_failure(name);
     if let Some(unknown) = failing.iter().find(|name| !is_known(name)) {
         return Err(ExpectedError::Usage(Problem::new(
-            format!(
-                "the job of {} has no stage `{unknown}` that could fail",
-                path.display()
-            ),
+            format!("the job of {job} has no stage `{unknown}` that could fail"),
             format!("name one of {}", known.join(", ")),
         )));
     }
@@ -131,7 +126,7 @@ fn sequence(path: &Path, failing: &[String]) -> Result<Document, ExpectedError> 
     Ok(Document {
         schema: "driver-conformance/sequence/v1",
         name: "sequence".to_owned(),
-        title: format!("Calls for the job of {}", path.display()),
+        title: format!("Calls for the job of {job}"),
         blocks: vec![Block::Drawing {
             text: lines.join("\n"),
         }],

@@ -1,27 +1,34 @@
-//! `job`: runs one job payload through a driver and prints the job log like the runner.
+//! `job`: runs one job through a driver and prints the job log like the runner.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use driver_conformance_reports::model::ExitCode;
-use serde_json::Value;
 
 use crate::contract::outcome::Outcome;
-use crate::driver::Problem;
 use crate::suite::{Interruption, SingleJobError, run_single_job};
 
-use super::{DriverArguments, ExpectedError, Output, signals};
+use super::{DriverArguments, ExpectedError, Output, job_file, signals};
 
 /// Arguments of `job`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The job payload, as GitLab sends it to a runner
-    file: PathBuf,
+    /// The job: `.gitlab-ci.yml:NAME`, or a file with the payload that GitLab sends to a runner
+    #[arg(value_name = "JOB")]
+    job: String,
 
     /// The driver: a directory, an executable, or a runner's config.toml
-    #[arg(long = "driver", value_name = "PATH")]
-    path: PathBuf,
+    #[arg(value_name = "PATH", required_unless_present = "path_by_flag")]
+    path: Option<PathBuf>,
+
+    /// The same as PATH
+    #[arg(long = "driver", value_name = "PATH", conflicts_with = "path")]
+    path_by_flag: Option<PathBuf>,
+
+    /// Let a job of a pipeline fetch the commit that is checked out here from this repository; without, it fetches nothing
+    #[arg(long, value_name = "URL")]
+    repository: Option<String>,
 
     #[command(flatten)]
     driver: DriverArguments,
@@ -29,15 +36,20 @@ pub(super) struct Arguments {
 
 /// Runs the job.
 pub(super) fn execute(arguments: &Arguments, output: &mut Output) -> Result<u8, ExpectedError> {
-    let payload = read_payload(&arguments.file)?;
-    let driver = arguments.driver.discover(&arguments.path)?;
-    for note in &driver.notes {
+    let job = job_file::read(&arguments.job, arguments.repository.as_deref())?;
+    let path = arguments.path.as_ref().or(arguments.path_by_flag.as_ref());
+    let driver = arguments
+        .driver
+        .discover(path.map_or(Path::new("."), PathBuf::as_path))?;
+    for note in driver.notes.iter().chain(&job.notes) {
         output.warning(note);
     }
+    let flags = arguments.driver.job_settings();
+    let payload = job_file::with_settings(job.payload, &driver.job, &flags);
     let interruption = Interruption::default();
     signals::listen(&interruption)?;
     let outcome = run_single_job(&driver, payload, &interruption, Box::new(write_job_log))
-        .map_err(|error| failure(error, &arguments.file))?;
+        .map_err(|error| failure(error, &arguments.job))?;
     Ok(match outcome {
         Outcome::Success => ExitCode::CONFORMS,
         Outcome::Failed { .. } => ExitCode::NONCONFORMING,
@@ -50,36 +62,9 @@ fn write_job_log(data: &[u8]) {
     let _ = out.write_all(data).and_then(|()| out.flush());
 }
 
-fn failure(error: SingleJobError, file: &Path) -> ExpectedError {
+fn failure(error: SingleJobError, job: &str) -> ExpectedError {
     match error {
-        SingleJobError::Payload(reason) => unusable(file, &reason).into(),
+        SingleJobError::Payload(reason) => job_file::unusable(Path::new(job), &reason).into(),
         SingleJobError::Run(error) => error.into(),
     }
-}
-
-fn unusable(file: &Path, reason: &str) -> Problem {
-    Problem::new(
-        format!(
-            "the job payload {} cannot be used: {reason}",
-            file.display()
-        ),
-        "give the JSON object that GitLab answers to a runner's request for a job, as in scenarios/jobs/",
-    )
-}
-
-/// The payload, which must be a JSON object.
-fn read_payload(file: &Path) -> Result<Value, ExpectedError> {
-    let bytes = std::fs::read(file).map_err(|error| unusable(file, &error.to_string()))?;
-    let payload: Value =
-        serde_json::from_slice(&bytes).map_err(|error| unusable(file, &error.to_string()))?;
-    if !payload.is_object() {
-        return Err(unusable(file, "it is not a JSON object").into());
-    }
-    // GitLab never sends a job without these two; a runner would make something of it that nobody meant.
-    for member in ["id", "steps"] {
-        if payload.get(member).is_none_or(Value::is_null) {
-            return Err(unusable(file, &format!("it has no `{member}`, so it is no job")).into());
-        }
-    }
-    Ok(payload)
 }

@@ -15,6 +15,7 @@ mod fuzz;
 mod init;
 mod janitor;
 mod job;
+mod job_file;
 mod lint;
 mod list;
 mod output;
@@ -78,7 +79,7 @@ enum Command {
     Show(show::Arguments),
     /// Feed golden traces to the simulated runner
     Emulate(emulate::Arguments),
-    /// Run one job payload through a driver and print the job log
+    /// Run one job, also of a `.gitlab-ci.yml`, through a driver and print the job log
     Job(Box<job::Arguments>),
     /// Say from the logs of a job what went wrong, and whether the driver is to blame
     Diagnose(diagnose::Arguments),
