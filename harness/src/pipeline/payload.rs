@@ -85,7 +85,7 @@ fn refuse_what_no_runner_runs(job: &ResolvedJob) -> Result<(), Problem> {
     }
     if job.keys.get("script").is_none() {
         let message = format!("the job `{}` has no `script`", job.name);
-        return Err(place.problem(message, "write `script:` with the commands of the job"));
+        return Err(place.problem(message, "write `script:` with the commands of the job; if an include that is not read has it, copy it"));
     }
     Ok(())
 }

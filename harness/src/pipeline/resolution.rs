@@ -29,6 +29,27 @@ const GLOBAL_KEYS: [&str; 11] = [
     "spec",
 ];
 
+/// Keys of a job that a runner hears of; what a job says beside them is GitLab's.
+const JOB_KEYS: [&str; 15] = [
+    "after_script",
+    "artifacts",
+    "before_script",
+    "cache",
+    "hooks",
+    "image",
+    "inherit",
+    "run",
+    "script",
+    "services",
+    "stage",
+    "timeout",
+    "trigger",
+    "variables",
+    "extends",
+];
+/// Most names of jobs in a message.
+const NAMES_MAX: usize = 12;
+
 /// What a job takes from `default`, and the older form: keys at the top.
 const DEFAULT_KEYS: [&str; 8] = [
     "image",
@@ -150,9 +171,10 @@ impl Pipeline {
             Some(name) => self.known_name(name)?,
             None => self.only_name()?,
         };
-        let own = self.extended(name, &self.top.place, 0)?;
+        let own = only(&self.extended(name, &self.top.place, 0)?, &JOB_KEYS);
         let own = self.dereferenced(&own, 0)?;
-        let top = self.dereferenced(&self.globals(), 0)?;
+        // A reference inside of a job that nobody asked for must not stop this one.
+        let top = self.dereferenced(&only(&self.top, &GLOBAL_KEYS), 0)?;
         let mut keys = own.entries().to_vec();
         for key in DEFAULT_KEYS {
             let default = top.get("default").and_then(|default| default.get(key));
@@ -205,14 +227,9 @@ impl Pipeline {
         }
     }
 
-    /// What is no job: a reference inside of one that nobody asked for must not stop this one.
-    fn globals(&self) -> Node {
-        let entries = self.top.entries().iter();
-        let globals = entries.filter(|(key, _)| GLOBAL_KEYS.contains(&key.as_str()));
-        Node {
-            kind: Kind::Mapping(globals.cloned().collect()),
-            place: self.top.place.clone(),
-        }
+    /// Whether this may stand in a file that is not read; the note about that file is the warning.
+    fn is_out_of_sight(&self, name: &str) -> bool {
+        !self.notes.is_empty() && self.top.get(name).is_none()
     }
 
     /// A job over what it extends.
@@ -231,8 +248,12 @@ impl Pipeline {
             return Ok(job.clone());
         };
         let mut base: Option<Node> = None;
-        for parent in document::texts(items(extends)) {
-            let parent = self.extended(parent, &extends.place, depth + 1)?;
+        for parent in items(extends) {
+            let name = parent.text().unwrap_or_default();
+            if self.is_out_of_sight(name) {
+                continue;
+            }
+            let parent = self.extended(name, &parent.place, depth + 1)?;
             base = Some(match base {
                 Some(before) => over(&before, &parent),
                 None => parent,
@@ -276,19 +297,34 @@ impl Pipeline {
                 "write !reference [job, key]",
             ));
         };
-        let mut node = if GLOBAL_KEYS.contains(&job.as_str()) {
-            self.top.get(job).cloned()
-        } else {
-            Some(self.extended(job, place, 0)?)
+        let mut node = match self.top.get(job) {
+            Some(node) if node.get("extends").is_some() => Some(self.extended(job, place, 0)?),
+            other => other.cloned(),
         };
         for key in keys {
             node = node.and_then(|node| node.get(key).cloned());
         }
         let Some(node) = node else {
+            if self.is_out_of_sight(job) {
+                return Ok(Node {
+                    kind: Kind::Null,
+                    place: place.clone(),
+                });
+            }
             let remedy = "name a job of these files and a key that it has";
             return Err(place.problem(format!("{written} names nothing that is there"), remedy));
         };
         self.dereferenced(&node, depth + 1)
+    }
+}
+
+/// Some keys of a table.
+fn only(table: &Node, keys: &[&str]) -> Node {
+    let entries = table.entries().iter();
+    let kept = entries.filter(|(key, _)| keys.contains(&key.as_str()));
+    Node {
+        kind: Kind::Mapping(kept.cloned().collect()),
+        place: table.place.clone(),
     }
 }
 
@@ -312,8 +348,13 @@ pub(super) fn items(node: &Node) -> &[Node] {
 }
 
 fn one_of(names: &[&str]) -> String {
+    let (shown, more) = names.split_at(names.len().min(NAMES_MAX));
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     format!(
-        "write one of these behind the file and a colon: {}",
-        names.join(", ")
+        "write one of these behind the file and a colon: {}{more}",
+        shown.join(", ")
     )
 }

@@ -143,6 +143,32 @@ fn included_files_lie_below_and_foreign_ones_are_told() {
 }
 
 #[test]
+fn what_may_stand_in_files_that_are_not_read_stops_no_job() {
+    let text = "
+include: [{ template: Jobs/Build.gitlab-ci.yml }]
+build:
+  extends: [.of-template, .own]
+  before_script: [!reference [.of-template, before_script]]
+.own: { script: [make] }
+";
+    let job = read(text, None).expect("one job");
+    assert_eq!(job.payload["steps"][0]["script"], json!(["make"]));
+    assert_eq!(job.notes.len(), 1);
+}
+
+#[test]
+fn what_only_gitlab_reads_is_not_looked_at() {
+    let text = "build: { script: [make], rules: [!reference [.nowhere, rules]] }\n";
+    assert_eq!(script(text), json!(["make"]));
+}
+
+#[test]
+fn lists_at_the_top_can_be_referred_to() {
+    let text = ".lines: [one, two]\nbuild: { script: [!reference [.lines], three] }\n";
+    assert_eq!(script(text), json!(["one", "two", "three"]));
+}
+
+#[test]
 fn images_services_caches_and_artifacts_come_in_the_form_of_the_api() {
     let text = "
 build:
