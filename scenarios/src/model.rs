@@ -123,11 +123,13 @@ pub enum Order {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Job {
-    /// Id in GitLab.
+    /// Id in GitLab, without the digits that keep it apart from those of other cases. What two ids of a case have in common,
+    /// how they begin (12 and 123) or how they end (912 and 12), they still have with these.
     pub id: u64,
     /// `CI_CONCURRENT_ID` and `CI_CONCURRENT_PROJECT_ID`.
     pub concurrent_id: u32,
-    /// Belongs to a project of its own: `CI_CONCURRENT_PROJECT_ID` is that of the case's first job, in another project.
+    /// Belongs to a project of its own: `CI_CONCURRENT_PROJECT_ID` is that of the case's first job, in another project, whose
+    /// id begins like that of the first one. For one job of a case.
     pub own_project: bool,
     /// Names of user steps, in order.
     pub steps: Vec<String>,

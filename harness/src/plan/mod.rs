@@ -110,7 +110,7 @@ pub(crate) const JOBS_IN_CASE: u32 = 3;
 /// Gives each case job ids and concurrent ids of its own. Cases run side by side, and many a driver keeps its state, or
 /// has its backend, in a fixed place of the machine: with equal ids, correct drivers would meet themselves there.
 /// Job 12 of case 7 is 45600712, where 456 comes from the process: two runs side by side do not meet either. Within a case
-/// ids collide by prefix as the scenario wants it, between cases they never do.
+/// ids collide by how they begin or end as the scenario wants it, between cases they never do.
 fn keep_apart(cases: &mut [Case]) {
     cases.sort_by(|a, b| a.name.cmp(&b.name));
     for (number, case) in (0..).zip(cases) {
@@ -124,10 +124,23 @@ fn run_digits(shift: u64) -> u64 {
 }
 
 fn give_ids(case: &mut Case, run: u64, number: u64) {
+    put_into_ids(case, run * CASES_MAX + number);
     for job in &mut case.jobs {
-        let digits = job.job_id.checked_ilog10().unwrap_or(0) + 1;
-        job.job_id += (run * CASES_MAX + number) * 10_u64.pow(digits);
         job.concurrent_id += u32::try_from(number).unwrap_or(0) * JOBS_IN_CASE;
+    }
+}
+
+/// Writes a number in front of the job ids of a case, so that ids which begin alike still do. Where they end alike, as 912 and
+/// 12, it comes right before the common end, and they still do as well.
+fn put_into_ids(case: &mut Case, number: u64) {
+    let power = |id: u64| 10_u64.pow(id.checked_ilog10().unwrap_or(0) + 1);
+    let ids = || case.jobs.iter().map(|job| job.job_id);
+    let shortest = ids().min().unwrap_or_default();
+    let end_alike = ids().all(|id| id % power(shortest) == shortest);
+    for job in &mut case.jobs {
+        let end = if end_alike { shortest } else { job.job_id };
+        let front = job.job_id / power(end);
+        job.job_id = (front * power(number) + number) * power(end) + end;
     }
 }
 
@@ -167,13 +180,10 @@ pub fn concurrent_project_id(job: &CaseJob) -> u32 {
 }
 
 /// The case with job ids that no run of it had before, for its `again`-th repetition, from 1: what the run before has left
-/// under the old ids is not to be met again. Prefixes collide as before.
+/// under the old ids is not to be met again. They collide as before.
 pub fn repeated(case: &Case, again: u64) -> Case {
     let mut case = case.clone();
-    for job in &mut case.jobs {
-        let digits = job.job_id.checked_ilog10().unwrap_or(0) + 1;
-        job.job_id += again * 10_u64.pow(digits);
-    }
+    put_into_ids(&mut case, again);
     case
 }
 
@@ -254,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_collide_by_prefix_within_a_case_and_never_between_cases() {
+    fn ids_collide_by_begin_or_end_within_a_case_and_never_between_cases() {
         let cases = load_cases(&defaults()).expect("the embedded scenarios make sense");
         for (case, ids, other, others) in cases.iter().flat_map(|case| {
             let ids = |case: &Case| -> Vec<_> {
@@ -272,7 +282,9 @@ mod tests {
                 .flat_map(|one| others.iter().map(move |two| (one, two)))
             {
                 if case.name == other.name {
-                    assert!(one.starts_with(two.as_str()) || two.starts_with(one.as_str()));
+                    let collide =
+                        |long: &str, short: &str| long.starts_with(short) || long.ends_with(short);
+                    assert!(collide(one, two) || collide(two, one), "{one} {two}");
                 } else {
                     assert!(!one.contains(two.as_str()), "{one} {two}");
                     assert_ne!(slot, other_slot, "{} {}", case.name, other.name);
@@ -282,10 +294,15 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_case_has_new_ids_with_the_same_prefixes() {
+    fn a_repeated_case_has_new_ids_that_collide_as_before() {
         let cases = load_cases(&defaults()).expect("the embedded scenarios make sense");
-        let case = cases.iter().find(|case| case.jobs.len() == 2);
-        let case = case.expect("there are cases with two jobs");
+        let named = |name| {
+            cases
+                .iter()
+                .find(|case| case.name == name)
+                .expect("it is there")
+        };
+        let case = named("isolation/in-turns");
         for again in [1, 12] {
             let ids: Vec<_> = repeated(case, again)
                 .jobs
@@ -295,6 +312,10 @@ mod tests {
             let old = case.jobs[0].job_id.to_string();
             assert_eq!(ids[0], format!("{again}{old}"));
             assert!(ids[0].starts_with(&ids[1]) || ids[1].starts_with(&ids[0]));
+            let jobs = repeated(named("isolation/two-projects"), again).jobs;
+            let (long, short) = (jobs[0].job_id.to_string(), jobs[1].job_id.to_string());
+            assert_eq!(long, format!("9{short}"));
+            assert!(short.starts_with(&again.to_string()));
         }
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::plan::case::{CaseJob, JobShape, Sequence};
-use crate::plan::{JOBS_IN_CASE, project_number};
+use crate::plan::project_number;
 
 /// Failure reasons that the emulated instance knows: those of a current GitLab.
 const FAILURE_REASONS: [&str; 7] = [
@@ -18,8 +18,10 @@ const FAILURE_REASONS: [&str; 7] = [
 
 /// Id of the first project; the others follow.
 const PROJECT_ID: u32 = 42;
-/// Id of the first project that belongs to one job alone.
-const OWN_PROJECT_ID: u32 = 5_000;
+/// What is written behind the id of a case's project to make that of a project which belongs to one of its jobs alone. With
+/// job ids that end alike, both ids written without anything between them are then the same for two jobs: project 42, job 912
+/// and project 429, job 12.
+const OWN_PROJECT_DIGIT: u32 = 9;
 /// The group of all projects.
 const GROUP: &str = "driver-conformance";
 /// The GitLab instance of the emulated runner.
@@ -42,7 +44,7 @@ impl Project {
     fn of(job: &CaseJob) -> Self {
         let number = project_number(job);
         let (id, name) = if job.own_project {
-            let id = OWN_PROJECT_ID + number * JOBS_IN_CASE + job.concurrent_id % JOBS_IN_CASE;
+            let id = (PROJECT_ID + number) * 10 + OWN_PROJECT_DIGIT;
             (id, format!("meadow-{id}"))
         } else {
             (PROJECT_ID + number, format!("orchard-{number}"))

@@ -33,7 +33,7 @@ use crate::checks::evidence::{
 };
 use crate::contract::stage::Program;
 use crate::plan::case::{Case, JobOrder, ProbeEnding};
-use crate::trace::{CallRecord, Trace};
+use crate::trace::{CallIndex, CallRecord, Trace};
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
@@ -93,6 +93,8 @@ fn failed_calls(case: &Case, trace: &Trace) -> Vec<Deviation> {
         .filter(|(index, _)| overlapping(case) || after_others(case, trace, *index))
         // Where prepare failed, or was ended from outside, no script can run: that is shown once.
         .filter(|(index, call)| call.program != Program::Run || prepared(trace, *index))
+        // Whether a second cleanup of a job works is another matter; what it does to the other job shows there.
+        .filter(|(index, call)| call.program != Program::Cleanup || !cleaned_up(trace, *index))
         .filter_map(|(index, call)| {
             let script = scripts.iter().find(|run| run.index == index);
             let message = match (call.program, script) {
@@ -124,6 +126,13 @@ fn fails_by_itself(run: &ScriptRun<'_>) -> bool {
         ProbeEnding::Signal(_) => true,
         ProbeEnding::Success | ProbeEnding::Hang | ProbeEnding::HangIgnoringTerm => false,
     }
+}
+
+/// Nothing of the job is there any more: its last prepare, if there was one, was followed by a cleanup.
+fn cleaned_up(trace: &Trace, index: CallIndex) -> bool {
+    earlier(trace, index)
+        .rfind(|(_, call)| matches!(call.program, Program::Prepare | Program::Cleanup))
+        .is_some_and(|(_, call)| call.program == Program::Cleanup)
 }
 
 /// Something was done to the job before this call: how a driver copes with that is another matter.
@@ -220,6 +229,16 @@ mod tests {
             .call_of(1, Program::Cleanup, 0)
             .run_of(0, "build_script", hangs(), 0)
             .but(killed)
+            .expect(ID, 1);
+    }
+
+    #[test]
+    fn a_second_cleanup_is_judged_by_what_it_does_to_the_other_job() {
+        let cleaned = two_jobs(JobOrder::Turns).call(Program::Cleanup, 0);
+        let again = cleaned.call(Program::Cleanup, SYSTEM_FAILURE);
+        again.expect_clean(ID);
+        two_jobs(JobOrder::Turns)
+            .call(Program::Cleanup, SYSTEM_FAILURE)
             .expect(ID, 1);
     }
 
