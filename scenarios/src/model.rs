@@ -465,4 +465,6 @@ pub enum Action {
     DriverTerm,
     /// The driver's process group gets SIGKILL.
     DriverKill,
+    /// What earlier calls of the job have left running gets SIGKILL; the call, and what it has started, does not.
+    HelpersKill,
 }

@@ -9,7 +9,7 @@ use crate::contract::protocol::{KillSignal, SignalResult};
 use crate::contract::stage::Program;
 use crate::plan::case::{Case, JobOrder, PlannedCall, Probe, ProbeEnding, Sequence};
 use crate::plan::probe;
-use crate::trace::{CallIndex, CallRecord, Capture, Trace, TraceEventKind};
+use crate::trace::{CallIndex, CallRecord, Capture, Helpers, Trace, TraceEventKind};
 
 use super::Deviation;
 pub(crate) use crate::bytes::{contains, find};
@@ -86,8 +86,21 @@ impl ScriptRun<'_> {
 
 /// The run calls whose script is a probe and that nothing disturbed.
 pub(crate) fn undisturbed_scripts(trace: &Trace) -> Vec<ScriptRun<'_>> {
+    scripts(trace, |index| undisturbed(trace, index))
+}
+
+/// The run calls whose script is a probe that ends by itself, which lost the helpers of their job meanwhile, and came to an end.
+pub(crate) fn scripts_without_helpers(trace: &Trace) -> Vec<ScriptRun<'_>> {
+    let mut scripts = scripts(trace, |index| {
+        lost_helpers(trace, index) && ended_by_itself(trace, index)
+    });
+    scripts.retain(|run| run.probe.ending == ProbeEnding::Success);
+    scripts
+}
+
+fn scripts(trace: &Trace, wanted: impl Fn(CallIndex) -> bool) -> Vec<ScriptRun<'_>> {
     calls(trace)
-        .filter(|(index, _)| undisturbed(trace, *index))
+        .filter(|(index, _)| wanted(*index))
         .filter_map(|(index, call)| {
             let (probe, nonce) = (call.probe.as_ref()?, call.nonce.as_deref()?);
             Some(ScriptRun {
@@ -124,8 +137,17 @@ pub(crate) fn after_others(case: &Case, trace: &Trace, index: CallIndex) -> bool
         && calls(trace).take(index.0).any(|(_, call)| call.job != 0)
 }
 
-/// The call was started, nobody sent it a signal or took its pipes away, and it came to its own end.
+/// The call was started, nobody sent it a signal or took anything away that it needs, and it came to its own end.
 pub(crate) fn undisturbed(trace: &Trace, index: CallIndex) -> bool {
+    ended_by_itself(trace, index) && !lost_helpers(trace, index)
+}
+
+fn lost_helpers(trace: &Trace, index: CallIndex) -> bool {
+    trace.calls[index.0].helpers == Helpers::KilledMeanwhile
+}
+
+/// The call was started, nobody sent it a signal or took its pipes away, and it came to its own end.
+fn ended_by_itself(trace: &Trace, index: CallIndex) -> bool {
     let call = &trace.calls[index.0];
     call.start_failure.is_none()
         && call.abandoned.is_none()
@@ -174,7 +196,7 @@ pub(crate) fn prepared(trace: &Trace, index: CallIndex) -> bool {
     let mut usable = true;
     for (before, call) in earlier(trace, index) {
         let well = undisturbed(trace, before);
-        usable &= !call.helpers_killed;
+        usable &= call.helpers != Helpers::KilledBefore;
         match call.program {
             Program::Prepare => usable = well && exit_code(call) == Some(0),
             Program::Cleanup => usable = false,
@@ -182,7 +204,7 @@ pub(crate) fn prepared(trace: &Trace, index: CallIndex) -> bool {
             Program::Run => usable &= well,
         }
     }
-    usable && !trace.calls[index.0].helpers_killed
+    usable && trace.calls[index.0].helpers != Helpers::KilledBefore
 }
 
 /// The planned call that a recorded one carries out. Programs that the driver does not have are passed over, as the runner

@@ -13,7 +13,9 @@ use crate::plan::case::{
     Case, CaseJob, HostEnvironment, JobOrder, JobShape, PlannedCall, Probe, ProbeEnding, Sequence,
     Stimulus, StimulusAction, Surroundings, Trigger,
 };
-use crate::trace::{CallRecord, Capture, JobRecord, Marker, Trace, TraceEvent, TraceEventKind};
+use crate::trace::{
+    CallRecord, Capture, Helpers, JobRecord, Marker, Trace, TraceEvent, TraceEventKind,
+};
 
 use super::{Deviation, by_id};
 
@@ -164,6 +166,11 @@ impl Scene {
         })
     }
 
+    /// The helpers of its job were killed while the call added last ran.
+    pub(crate) fn losing_helpers(self) -> Self {
+        self.but(|call| call.helpers = Helpers::KilledMeanwhile)
+    }
+
     /// The job of the call added last is one that something happens to.
     pub(crate) fn stimulus(mut self, action: StimulusAction) -> Self {
         let call = self.trace.calls.last().expect("a call");
@@ -262,7 +269,7 @@ impl Scene {
             exit_code_file_after: None,
             temp_dir_lost: false,
             signalled_at_point: false,
-            helpers_killed: false,
+            helpers: Helpers::default(),
             stage,
         }
     }

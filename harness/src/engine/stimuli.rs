@@ -184,6 +184,9 @@ fn words(stimulus: &Stimulus) -> String {
         StimulusAction::RunnerKill => "the runner was killed",
         StimulusAction::DriverTerm => "the driver got SIGTERM from outside",
         StimulusAction::DriverKill => "the driver was killed with SIGKILL",
+        StimulusAction::HelpersKill => {
+            "everything that earlier calls had left running was killed with SIGKILL"
+        }
     };
     match &stimulus.when {
         Trigger::Marker { stage, word } => format!("{action} on marker {word} of {stage}"),

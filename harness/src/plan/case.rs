@@ -283,6 +283,16 @@ pub enum Trigger {
     },
 }
 
+impl Trigger {
+    /// The program whose calls it waits for.
+    pub fn program(&self) -> Program {
+        match self {
+            Self::CallStarted { program, .. } | Self::Child { program, .. } => *program,
+            Self::Marker { .. } => Program::Run,
+        }
+    }
+}
+
 /// A moment in the life of a program that a call starts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChildPlace {
@@ -313,6 +323,8 @@ pub enum StimulusAction {
     DriverTerm,
     /// The driver's process group gets SIGKILL from outside.
     DriverKill,
+    /// What earlier calls of the job have left running gets SIGKILL, and nothing else does.
+    HelpersKill,
 }
 
 impl StimulusAction {

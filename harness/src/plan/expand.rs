@@ -334,6 +334,7 @@ fn stimulus(data: &StimulusData, defaults: &CaseDefaults) -> Result<Stimulus, St
         Action::RunnerKill => StimulusAction::RunnerKill,
         Action::DriverTerm => StimulusAction::DriverTerm,
         Action::DriverKill => StimulusAction::DriverKill,
+        Action::HelpersKill => StimulusAction::HelpersKill,
     };
     Ok(Stimulus { when, action })
 }
@@ -422,7 +423,7 @@ mod tests {
                 Sequence::Job(_) => 0,
             })
             .collect();
-        assert_eq!(lengths, [6, 9]);
+        assert_eq!(lengths, [8, 9]);
     }
 
     #[test]

@@ -111,6 +111,13 @@ pub enum Report {
         /// What became of it.
         result: SignalResult,
     },
+    /// What was alive before a call was started has been killed.
+    KilledEarlier {
+        /// The call.
+        call: u32,
+        /// How many processes that were.
+        killed: usize,
+    },
     /// What was alive when the grace had passed; it is being killed.
     Survivors(Vec<Survivor>),
     /// Nothing is alive any more, except for these processes.
@@ -183,6 +190,12 @@ impl Supervised {
     /// Kills everything that calls which are over have left running. Not for a time when a call runs: it would be killed, too.
     pub fn kill_helpers(&mut self) -> io::Result<()> {
         self.request(&Request::KillAll)
+    }
+
+    /// Kills what was alive before a call was started, and nothing that the call has started. The answer is a later
+    /// [`Report::KilledEarlier`].
+    pub fn kill_earlier(&mut self, call: u32) -> io::Result<()> {
+        self.request(&Request::KillEarlier { call })
     }
 
     /// Lets descendants end by themselves for `grace`, then has the rest listed and killed. The answers are
@@ -263,6 +276,7 @@ impl Supervised {
                 result: signal_result(errno),
             },
             Message::Children { call, programs } => Report::Children { call, programs },
+            Message::KilledEarlier { call, killed } => Report::KilledEarlier { call, killed },
             Message::Survivors(survivors) => Report::Survivors(survivors),
             Message::Gone { unkillable } => Report::Gone { unkillable },
         })

@@ -70,6 +70,11 @@ pub(super) fn signal_group(group: i32, signal: i32) -> i32 {
     }
 }
 
+/// Kills one process; whether it was there.
+pub(super) fn kill_one(pid: i32) -> bool {
+    Pid::from_raw(pid).is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())
+}
+
 /// Kills all descendants of this process and reaps them until none is left. Returns those that would not die.
 ///
 /// Whole groups are killed, because a group dies at one stroke while its members are forking. All groups seen here lie

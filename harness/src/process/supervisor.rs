@@ -20,7 +20,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use crate::leaks::mount_table::free_for_removal;
 
 use super::holdings::{self, pipe_number};
-use super::kill::{Reaped, kill_descendants, reap, signal_group};
+use super::kill::{Reaped, kill_descendants, kill_one, reap, signal_group};
 use super::lineage::{Circumstances, Lineage};
 use super::signals::{ChildSignals, close_inherited_descriptors, ignore_stop_signals};
 use super::spawn::{Standard, spawn};
@@ -116,10 +116,12 @@ fn remove_if_orphaned(harness: &OwnedFd, directory: &Path) {
 }
 
 /// A call that was started.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Leader {
     pid: i32,
     running: bool,
+    /// The processes that were there before it.
+    earlier: Vec<i32>,
     /// The pipes of its standard output and standard error.
     output: [u64; 2],
 }
@@ -227,6 +229,7 @@ impl Supervisor {
                     kill_descendants(&self.signals);
                     self.has_others = false;
                 }
+                Request::KillEarlier { call } => self.kill_earlier(call)?,
                 Request::Finish { grace_ms } => {
                     self.finish(Duration::from_millis(grace_ms))?;
                     return Ok(Next::Exit(Served::Finished));
@@ -242,9 +245,12 @@ impl Supervisor {
 
     fn start(&mut self, order: &StartOrder) -> io::Result<()> {
         // What lives before this call does not come from it.
-        if self.has_others {
-            self.look(Circumstances::default());
-        }
+        let earlier = if self.has_others {
+            let picture = self.look(Circumstances::default());
+            picture.iter().map(|process| process.pid).collect()
+        } else {
+            Vec::new()
+        };
         let call = order.call;
         let (stdout_read, stdout) = pipe_with(PipeFlags::CLOEXEC)?;
         let (stderr_read, stderr) = pipe_with(PipeFlags::CLOEXEC)?;
@@ -260,6 +266,7 @@ impl Supervisor {
                 let leader = Leader {
                     pid,
                     running: true,
+                    earlier,
                     output,
                 };
                 self.calls.insert(call, leader);
@@ -348,13 +355,17 @@ impl Supervisor {
     /// Signals the group of a call. Once its leader is reaped the number of the group may belong to strangers, so it is
     /// used only while a descendant is seen in it.
     fn signal(&mut self, call: u32, signal: i32) -> io::Result<()> {
-        let errno = match self.calls.get(&call).copied() {
+        let errno = match self
+            .calls
+            .get(&call)
+            .map(|leader| (leader.pid, leader.running))
+        {
             None => Errno::SRCH.raw_os_error(),
-            Some(leader) if leader.running => signal_group(leader.pid, signal),
-            Some(leader) => {
+            Some((leader, true)) => signal_group(leader, signal),
+            Some((leader, false)) => {
                 let members = self.look(Circumstances::default());
-                if members.iter().any(|process| process.group == leader.pid) {
-                    signal_group(leader.pid, signal)
+                if members.iter().any(|process| process.group == leader) {
+                    signal_group(leader, signal)
                 } else {
                     Errno::SRCH.raw_os_error()
                 }
@@ -365,6 +376,22 @@ impl Supervisor {
             signal,
             errno,
         })
+    }
+
+    /// Kills what was there before a call, process by process: groups and sessions may have members that came later. One that
+    /// has ended is a zombie until its parent takes note, so that its number is nobody else's, or its parent has taken note
+    /// and the tree does not show it any more.
+    fn kill_earlier(&mut self, call: u32) -> io::Result<()> {
+        let leader = self.calls.get(&call);
+        let earlier = leader.map_or_else(Vec::new, |leader| leader.earlier.clone());
+        let picture = self.look(Circumstances::default());
+        let known = |process: &&tree::Process| {
+            let of_this_call = self.lineage.call_of(process.pid) == Some(call);
+            earlier.contains(&process.pid) && !process.zombie && !of_this_call
+        };
+        let killed = picture.iter().filter(known);
+        let killed = killed.filter(|process| kill_one(process.pid)).count();
+        self.report(&Message::KilledEarlier { call, killed })
     }
 
     /// Names what is alive after the grace, kills it, and says so.

@@ -100,6 +100,11 @@ pub(super) enum Request {
     },
     /// Kill all descendants, while no call is running; not answered.
     KillAll,
+    /// Kill what was alive before a call was started; answered by `KilledEarlier`.
+    KillEarlier {
+        /// The call.
+        call: u32,
+    },
     /// List what is alive after `grace_ms`, kill it, and exit; answered by `Survivors` and `Gone`.
     Finish {
         /// How long descendants may take to end by themselves, milliseconds.
@@ -186,6 +191,13 @@ pub(super) enum Message {
         signal: i32,
         /// 0, or why not.
         errno: i32,
+    },
+    /// What was alive before a call was started has been killed.
+    KilledEarlier {
+        /// The call.
+        call: u32,
+        /// How many processes that were.
+        killed: usize,
     },
     /// What was alive when the grace had passed.
     Survivors(Vec<Survivor>),

@@ -80,6 +80,7 @@ impl fmt::Display for Transition {
             StimulusAction::RunnerKill => "the runner is killed",
             StimulusAction::DriverTerm => "the driver gets SIGTERM from outside",
             StimulusAction::DriverKill => "the driver is killed",
+            StimulusAction::HelpersKill => "what earlier calls have left running is killed",
         };
         let deaf = match self.fate {
             Fate::Meets { deaf: true, .. } => ", the script ignores SIGTERM",
@@ -103,7 +104,12 @@ const EVENTS: [StimulusAction; 8] = [
 
 /// The transitions that a run has led the driver into.
 pub(super) fn covered(case: &Case, trace: &Trace) -> BTreeSet<Transition> {
-    let met = trace.stimuli.iter().filter_map(|stimulus| {
+    // What is done to processes that a driver has left running changes nothing for the runner.
+    let events = || {
+        let stimuli = trace.stimuli.iter();
+        stimuli.filter(|stimulus| stimulus.action != StimulusAction::HelpersKill)
+    };
+    let met = events().filter_map(|stimulus| {
         let call = &trace.calls[stimulus.hit?.0];
         let deaf =
             ending(call) == Some(ProbeEnding::HangIgnoringTerm) && sends_signals(stimulus.action);
@@ -116,7 +122,7 @@ pub(super) fn covered(case: &Case, trace: &Trace) -> BTreeSet<Transition> {
         ))
     });
     let hit = |index: usize| {
-        let mut hits = trace.stimuli.iter().filter_map(|stimulus| stimulus.hit);
+        let mut hits = events().filter_map(|stimulus| stimulus.hit);
         hits.any(|call| call.0 == index)
     };
     let calls = trace.calls.iter().enumerate();
@@ -156,7 +162,10 @@ fn own_end(case: &Case, call: &CallRecord) -> Option<Fate> {
 fn sends_signals(event: StimulusAction) -> bool {
     !matches!(
         event,
-        StimulusAction::RunnerTermTwice | StimulusAction::RunnerKill | StimulusAction::DriverKill
+        StimulusAction::RunnerTermTwice
+            | StimulusAction::RunnerKill
+            | StimulusAction::DriverKill
+            | StimulusAction::HelpersKill
     )
 }
 
@@ -616,7 +625,7 @@ mod tests {
                 let known = matches!(
                     aim.fate,
                     Fate::Meets {
-                        event: StimulusAction::DriverTerm,
+                        event: StimulusAction::DriverTerm | StimulusAction::HelpersKill,
                         ..
                     }
                 );

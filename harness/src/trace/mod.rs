@@ -376,8 +376,20 @@ pub struct CallRecord {
     pub temp_dir_lost: bool,
     /// It was signalled at one of the programs that it started, and not at some moment.
     pub signalled_at_point: bool,
-    /// Everything that earlier calls of its job had left running was killed right before it.
-    pub helpers_killed: bool,
+    /// What became of everything that earlier calls of its job had left running.
+    pub helpers: Helpers,
+}
+
+/// What a case did to the processes that earlier calls of a job had left running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Helpers {
+    /// Nothing.
+    #[default]
+    Untouched,
+    /// They were killed right before the call, if there were any.
+    KilledBefore,
+    /// There were some, and they were killed while the call ran.
+    KilledMeanwhile,
 }
 
 /// One job of a case.

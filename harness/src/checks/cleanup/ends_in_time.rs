@@ -32,16 +32,17 @@ use crate::trace::Trace;
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    // A case that itself signals drivers shows nothing here.
+    // A case that itself signals cleanups shows nothing here.
     let signals = |job: usize| {
         case.jobs.get(job).is_some_and(|job| {
             job.stimuli.iter().any(|stimulus| {
-                matches!(
+                let action = matches!(
                     stimulus.action,
                     StimulusAction::TimeIsUp(TimeLimit::Call)
                         | StimulusAction::DriverTerm
                         | StimulusAction::DriverKill
-                )
+                );
+                action && stimulus.when.program() == Program::Cleanup
             })
         })
     };
@@ -93,6 +94,17 @@ mod tests {
             .call(Program::Cleanup, 143)
             .terminated()
             .expect(ID, 1);
+    }
+
+    #[test]
+    fn a_stage_that_was_killed_is_no_excuse_and_a_cleanup_that_was_is() {
+        let killed = |program| {
+            let killed = Scene::new().call(program, 137);
+            let killed = killed.stimulus(StimulusAction::DriverKill);
+            killed.call(Program::Cleanup, 143).terminated()
+        };
+        killed(Program::Run).expect(ID, 1);
+        killed(Program::Cleanup).expect_silent(ID);
     }
 
     #[test]

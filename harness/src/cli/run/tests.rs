@@ -162,7 +162,7 @@ fn failed_call() -> CallRecord {
         exit_code_file_after: None,
         temp_dir_lost: false,
         signalled_at_point: false,
-        helpers_killed: false,
+        helpers: crate::trace::Helpers::default(),
     }
 }
 

@@ -155,14 +155,26 @@ impl Engine<'_> {
             }
             StimulusAction::DriverTerm => self.kill_from_outside(job, due.call, KillSignal::Term),
             StimulusAction::DriverKill => self.kill_from_outside(job, due.call, KillSignal::Kill),
+            StimulusAction::HelpersKill => self.kill_earlier(job, due.call),
         }
+    }
+
+    /// Kills what earlier calls left running, while a later one goes on.
+    fn kill_earlier(&mut self, job: usize, index: CallIndex) -> Result<(), EngineError> {
+        let told = self.jobs[job]
+            .supervisor
+            .as_mut()
+            .map_or(Ok(()), |supervisor| {
+                supervisor.kill_earlier(super::calls::number(index))
+            });
+        told.or_else(|error| super::calls::supervisor_trouble(job, error))
     }
 
     /// The call that a stimulus meets, if it meets one.
     fn hit_by(&self, job: usize, due: &Due) -> Option<CallIndex> {
         let aimed = matches!(
             due.action,
-            StimulusAction::DriverTerm | StimulusAction::DriverKill
+            StimulusAction::DriverTerm | StimulusAction::DriverKill | StimulusAction::HelpersKill
         );
         let calls = self.jobs[job].calls.iter();
         calls

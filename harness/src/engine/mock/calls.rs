@@ -15,8 +15,8 @@ use crate::process::client::{Launch, Report, TraceOrder, Trap, kill_group, signa
 use crate::process::holders_of_pipe;
 use crate::trace::marker::MarkerScanner;
 use crate::trace::{
-    Abortion, AppliedStimulus, CAPTURE_BYTES_MAX, CallIndex, CallRecord, Capture, MARKERS_MAX,
-    Marker, PipeHolder, TraceEventKind,
+    Abortion, AppliedStimulus, CAPTURE_BYTES_MAX, CallIndex, CallRecord, Capture, Helpers,
+    MARKERS_MAX, Marker, PipeHolder, TraceEventKind,
 };
 
 /// Who asked for a signal.
@@ -149,7 +149,9 @@ impl Engine<'_> {
         self.jobs[job].calls.insert(index, call);
         let mut record = new_record(job, spec, label);
         record.started = self.now();
-        record.helpers_killed = std::mem::take(&mut self.jobs[job].helpers_killed);
+        if std::mem::take(&mut self.jobs[job].helpers_killed) {
+            record.helpers = Helpers::KilledBefore;
+        }
         record.exit_code_file_before =
             files::kept(&files::read_exit_code_file(&spec.exit_code_file));
         self.trace.calls.push(record);
@@ -303,6 +305,12 @@ impl Engine<'_> {
                 let children = programs.into_iter();
                 let children = children.map(|program| (index(call), program));
                 self.trace.children.extend(children);
+                Ok(())
+            }
+            Report::KilledEarlier { call, killed } => {
+                if killed > 0 {
+                    self.trace.calls[index(call).0].helpers = Helpers::KilledMeanwhile;
+                }
                 Ok(())
             }
             Report::LeaderExited { call, status } => self.leader_exited(job, index(call), status),
@@ -654,7 +662,7 @@ pub(super) fn supervisor_trouble(job: usize, source: std::io::Error) -> Result<(
 }
 
 /// The name of a call toward the supervisor.
-fn number(index: CallIndex) -> u32 {
+pub(super) fn number(index: CallIndex) -> u32 {
     u32::try_from(index.0).unwrap_or(u32::MAX)
 }
 
@@ -703,6 +711,6 @@ fn new_record(job: usize, spec: &CallSpec, label: super::CallLabel) -> CallRecor
         exit_code_file_after: None,
         temp_dir_lost: false,
         signalled_at_point: false,
-        helpers_killed: false,
+        helpers: Helpers::default(),
     }
 }

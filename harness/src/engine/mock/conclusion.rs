@@ -130,6 +130,7 @@ fn take_last_report(trace: &mut Trace, job: &mut Job, report: Report) {
         | Report::Sprung { .. }
         | Report::Children { .. }
         | Report::LeaderExited { .. }
+        | Report::KilledEarlier { .. }
         | Report::Signalled { .. } => {}
     }
 }
