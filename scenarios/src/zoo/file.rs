@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use crate::SourceFile;
 use crate::error::{ScenarioError, line_of};
+use crate::skeleton::{self, Backend, Language};
 
 use super::edit::{Edit, Operation};
 use super::{Animal, Content, DriverFile, Drivers, Expected, Flaw, bug_classes};
@@ -47,6 +48,7 @@ struct Document {
     about: String,
     base: Option<Spanned<String>>,
     program: Option<String>,
+    skeleton: Option<Spanned<SkeletonEntry>>,
     #[serde(default)]
     needs: Vec<String>,
     #[serde(default)]
@@ -67,6 +69,22 @@ struct Document {
     #[serde(default)]
     consequence: Vec<Consequence>,
     survives: Option<String>,
+}
+
+/// The driver that `init` writes for a language and a backend, in the place of a directory of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SkeletonEntry {
+    lang: String,
+    backend: String,
+}
+
+impl SkeletonEntry {
+    fn files(&self) -> Option<Vec<DriverFile>> {
+        let language = Language::from_name(&self.lang)?;
+        let skeleton = skeleton::of(language, Backend::from_name(&self.backend)?)?;
+        Some(skeleton.files)
+    }
 }
 
 /// A `[[file]]` that the base does not have.
@@ -155,14 +173,35 @@ impl AnimalFile<'_> {
                 "name the good driver that the edits change: base = \"good-bash\"",
             ));
         }
-        let Some(files) = drivers.get(&self.name) else {
-            return Err(self.error(
+        let files = match &document.skeleton {
+            Some(skeleton) => self.files_of_skeleton(skeleton)?,
+            None => self.files_of_directory(drivers)?,
+        };
+        Ok(self.animal(document.program.clone(), files, None))
+    }
+
+    fn files_of_directory(&self, drivers: &Drivers) -> Result<Vec<DriverFile>, ScenarioError> {
+        let files = drivers.get(&self.name);
+        files.cloned().ok_or_else(|| {
+            self.error(
                 1,
                 &format!("there is no directory drivers/{}", self.name),
                 "make it, or name a base if this is a driver with a flaw",
-            ));
-        };
-        Ok(self.animal(document.program.clone(), files.clone(), None))
+            )
+        })
+    }
+
+    fn files_of_skeleton(
+        &self,
+        skeleton: &Spanned<SkeletonEntry>,
+    ) -> Result<Vec<DriverFile>, ScenarioError> {
+        skeleton.get_ref().files().ok_or_else(|| {
+            self.error(
+                line_of(self.source.text, skeleton.span().start),
+                "`init` writes no such driver",
+                "name a language and a backend that it offers: { lang = \"bash\", backend = \"ssh\" }",
+            )
+        })
     }
 
     /// The broken animal.

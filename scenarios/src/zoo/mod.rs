@@ -1,7 +1,7 @@
 //! The zoo: drivers of which it is known what the suite must find in them.
 //!
-//! A *good* animal is a directory below `drivers/`, and the file `zoo/<name>.toml` of the same name says what it is. The
-//! suite must find nothing in it. A *broken* animal is a file `zoo/<flaw>.toml` alone: it names a good one as its base and
+//! A *good* animal is a directory below `drivers/`, and the file `zoo/<name>.toml` of the same name says what it is; or it is a
+//! driver that `init` writes, which the file names (`skeleton = { lang = "bash", backend = "ssh" }`). The suite must find nothing in it. A *broken* animal is a file `zoo/<flaw>.toml` alone: it names a good one as its base and
 //! the few edits that break it, so that the flaw is what one reads, and exactly the findings that the suite must make.
 //!
 //! ```toml

@@ -111,6 +111,10 @@ fn a_file_that_leaves_something_out_is_an_error() {
             "there is no directory drivers/fixed-code",
         ),
         (
+            "about = \"x\"\nskeleton = { lang = \"bash\", backend = \"carts\" }\n",
+            ":2: `init` writes no such driver",
+        ),
+        (
             "about = \"x\"\nsurvives = \"y\"\n",
             "a driver with a flaw has a base",
         ),
