@@ -7,6 +7,7 @@ use crate::contract::stage::Program;
 
 use super::problem::Problem;
 use super::program_slots;
+use super::tools::is_executable;
 
 /// Extensions of files that lie beside programs and are none: `config.toml` is a runner's configuration.
 const DATA_EXTENSIONS: [&str; 18] = [
@@ -106,15 +107,43 @@ pub(super) fn without_run(directory: &Path) -> Problem {
             "it holds a runner configuration: point at {}",
             config.display()
         )
+    } else if let Some(executable) = only_executable(directory) {
+        format!(
+            "if {} takes `run` as its first argument, point at it; else add an executable file `run`, or name it with --run-exec",
+            executable.display()
+        )
     } else {
         "add an executable file `run`, point at the directory that has one, or name it with --run-exec".to_owned()
     };
     Problem::new(message, remedy)
 }
 
+fn only_executable(directory: &Path) -> Option<PathBuf> {
+    let files = files(directory).ok()?.into_iter();
+    let mut files = files.filter(|file| is_executable(file));
+    files.next().filter(|_| files.next().is_none())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
+
+    #[test]
+    fn a_directory_with_one_executable_leads_to_it() {
+        let home = tempfile::tempdir().expect("a directory");
+        let program = home.path().join("box.py");
+        std::fs::write(&program, "").expect("written");
+        assert!(!without_run(home.path()).line().contains("box.py"));
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).expect("allowed");
+        assert!(
+            without_run(home.path())
+                .line()
+                .contains("box.py takes `run`")
+        );
+    }
 
     #[test]
     fn a_program_has_at_most_one_extension() {
