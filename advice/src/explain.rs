@@ -230,6 +230,32 @@ pub fn category(category: Category, checks: &[CheckFacts]) -> Document {
     }
 }
 
+/// The page of a cause that `diagnose` names.
+pub fn cause(symptom: &symptom::Symptom, checks: &[CheckFacts]) -> Document {
+    let mut blocks = vec![Block::Statements {
+        items: vec![
+            plain(
+                &format!("What one sees: {}", symptom.symptom),
+                symptom.clauses.clone(),
+            ),
+            plain(&format!("How to tell: {}", symptom.observe), Vec::new()),
+            plain(&format!("What to do: {}", symptom.fix), Vec::new()),
+        ],
+    }];
+    let proving = checks
+        .iter()
+        .filter(|check| symptom.checks.iter().any(|id| id == check.id));
+    let items =
+        proving.map(|check| plain(&format!("{}: {}", check.id, check.requirement), Vec::new()));
+    blocks.extend(under("Checks that prove it", items.collect()));
+    Document {
+        schema: SCHEMA,
+        name: symptom.cause.to_owned(),
+        title: symptom.title.clone(),
+        blocks,
+    }
+}
+
 /// What goes wrong in production when a driver has findings of a category.
 fn about(category: Category) -> &'static str {
     match category {
@@ -309,7 +335,7 @@ pub fn list() -> Document {
         });
     }
     blocks.push(Block::Paragraph {
-        text: "Checks, cases and clauses are explained as well: `driver-conformance list` and `list --clauses` name them.".to_owned(),
+        text: "Checks, cases, clauses and the causes that `diagnose` names are explained as well: `driver-conformance list`, `list --clauses` and `table` name them.".to_owned(),
     });
     Document {
         schema: SCHEMA,

@@ -29,6 +29,8 @@ const TIMEOUT_TOLERANCE_S: f64 = 5.0;
 const SILENCE_MIN_S: f64 = 120.0;
 /// A stage that printed something within this time before its end was still at work.
 const STILL_PRINTING_MAX_S: f64 = 30.0;
+/// So many pauses between lines tell how often a stage prints something.
+const PAUSES: usize = 8;
 /// So many equal lines are those of something that waits.
 const REPETITIONS_MIN: usize = 3;
 /// A cleanup of more than this keeps users waiting.
@@ -532,7 +534,8 @@ impl Reader<'_> {
             .and_then(|remark| self.moment_of(remark.evidence.line));
         let silent_since = last.or(section.started);
         if let (Some(end), Some(since)) = (end, silent_since) {
-            if last.is_some() && end - since <= STILL_PRINTING_MAX_S {
+            let usual = self.usual_pause(&printed).unwrap_or_default();
+            if last.is_some() && end - since <= STILL_PRINTING_MAX_S.max(2.0 * usual) {
                 facts.push(Fact::StillPrinting);
             }
             if end - since >= SILENCE_MIN_S {
@@ -540,6 +543,19 @@ impl Reader<'_> {
             }
         }
         facts
+    }
+
+    /// How long the stage mostly paused between its last lines: slow work is slow to print.
+    fn usual_pause(&self, printed: &[&Remark]) -> Option<f64> {
+        let from = printed.len().saturating_sub(PAUSES + 1);
+        let moments: Option<Vec<f64>> = printed[from..]
+            .iter()
+            .map(|remark| self.moment_of(remark.evidence.line))
+            .collect();
+        let moments = moments.filter(|moments| moments.len() == PAUSES + 1)?;
+        let mut pauses: Vec<f64> = moments.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        pauses.sort_by(f64::total_cmp);
+        pauses.get(PAUSES / 2).copied()
     }
 
     fn moment_of(&self, number: usize) -> Option<f64> {

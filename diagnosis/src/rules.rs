@@ -189,36 +189,7 @@ impl Rule {
         }
         let mut evidence = failure.evidence.clone();
         if let Some(output) = self.output {
-            let lines = scene.outputs.get(&output)?;
-            // What cleanup_exec says is never about the call before.
-            let is_elsewhere = |place: &Place| {
-                place.certain && place.call == Subject::Cleanup && place.call != failure.place.call
-            };
-            let is_there = |place: &Place| {
-                if when.later {
-                    return is_behind(scene.story, &failure.place, place);
-                }
-                same_call(place, &failure.place) || (!failure.place.certain && !is_elsewhere(place))
-            };
-            let since = if when.last {
-                let outputs = scene.story.outputs.iter().rev();
-                let mut last = outputs.filter(|remark| is_there(&remark.place));
-                let first = last.by_ref().take(LAST_WORDS).last();
-                first.map(|remark| &remark.evidence)
-            } else {
-                None
-            };
-            let mut there: Vec<Evidence> = lines
-                .iter()
-                .filter(|(place, line)| is_there(place) && since.is_none_or(|since| *line >= since))
-                .map(|(_, line)| (*line).clone())
-                .collect();
-            if there.is_empty() {
-                return None;
-            }
-            // The last ones are nearest to the failure.
-            let from = there.len().saturating_sub(EVIDENCE_MAX / 2);
-            there.drain(..from);
+            let mut there = self.said(scene, failure, output)?;
             there.append(&mut evidence);
             evidence = there;
         }
@@ -245,6 +216,39 @@ impl Rule {
             context,
             failure: Some(at),
         })
+    }
+
+    /// The lines at a failed call that match a pattern; nothing if there are none.
+    fn said(&self, scene: &Scene<'_>, failure: &Failure, output: usize) -> Option<Vec<Evidence>> {
+        let when = self.when;
+        let lines = scene.outputs.get(&output)?;
+        // What cleanup_exec says is never about the call before.
+        let is_elsewhere = |place: &Place| {
+            place.certain && place.call == Subject::Cleanup && place.call != failure.place.call
+        };
+        let is_there = |place: &Place| {
+            if when.later {
+                return is_behind(scene.story, &failure.place, place);
+            }
+            same_call(place, &failure.place) || (!failure.place.certain && !is_elsewhere(place))
+        };
+        let since = if when.last {
+            let outputs = scene.story.outputs.iter().rev();
+            let mut last = outputs.filter(|remark| is_there(&remark.place));
+            let first = last.by_ref().take(LAST_WORDS).last();
+            first.map(|remark| &remark.evidence)
+        } else {
+            None
+        };
+        let mut there: Vec<Evidence> = lines
+            .iter()
+            .filter(|(place, line)| is_there(place) && since.is_none_or(|since| *line >= since))
+            .map(|(_, line)| (*line).clone())
+            .collect();
+        // The last ones are nearest to the failure.
+        let from = there.len().saturating_sub(EVIDENCE_MAX / 2);
+        there.drain(..from);
+        (!there.is_empty()).then_some(there)
     }
 
     /// What shows in lines, or in structure alone: one match for each place.

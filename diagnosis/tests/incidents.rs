@@ -985,6 +985,29 @@ fn the_journal_of_the_service_tells_of_a_runner_that_was_killed() {
 }
 
 #[test]
+fn what_a_crash_says_of_itself_tells_it_from_a_kill() {
+    let ended = |signal: &str| {
+        format!(
+            "ERROR: Job failed (system failure): unknown Custom executor executable exit code -1; executable execution terminated with: signal: {signal}"
+        )
+    };
+    for (signal, wanted) in [
+        ("killed", "run build_script killed-from-outside"),
+        (
+            "segmentation fault (core dumped)",
+            "run build_script driver-script-broken",
+        ),
+    ] {
+        expect(signal, &in_step("$ make\ncc a.c\n", &ended(signal)), wanted);
+    }
+    let log = in_prepare(
+        "panic: runtime error: index out of range\n\ngoroutine 1 [running]:\nmain.boot(0x0)\n\t/src/main.go:8\nmain.main()\n\t/src/main.go:4\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",
+        SYSTEM_2,
+    );
+    expect("panic", &log, "prepare - driver-script-broken");
+}
+
+#[test]
 fn a_killed_program_is_known_by_its_last_words() {
     let killed = "ERROR: Job failed: exit status 137";
     let log = in_step("$ make\n/scripts: line 4:   311 Killed      make\n", killed);

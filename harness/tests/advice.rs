@@ -302,4 +302,9 @@ fn explain_leads_from_codes_and_variables_to_their_pages() {
         assert_eq!(output.status.code(), Some(2), "{errors}");
         assert!(errors.contains(&format!("near names: {page}")), "{errors}");
     }
+    let output = run_in(&scenarios(), &["explain", "graceful_kill_timeout"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("these pages speak of it"), "{errors}");
+    let page = printed(&["explain", "raw-exit-code"]);
+    assert!(page.contains("exit-code/no-raw-codes"), "{page}");
 }

@@ -161,6 +161,22 @@ pub fn named(name: &str) -> Option<&'static Page> {
     })
 }
 
+/// The pages on which a word stands, for those who ask for something that has no page of its own.
+pub fn speaking_of(word: &str) -> impl Iterator<Item = &'static Page> {
+    // What is one word for a program is several ones in a sentence.
+    let plain = |text: &str| text.to_lowercase().replace('_', " ");
+    let word = plain(word);
+    all().iter().filter(move |page| {
+        let statements = page.statements.iter().map(|statement| &statement.text);
+        let cells = page
+            .table
+            .iter()
+            .flat_map(|table| table.rows.iter().flatten());
+        let mut texts = statements.chain(cells).chain([&page.timeline]);
+        texts.any(|text| plain(text).contains(&word))
+    })
+}
+
 /// Reads the embedded pages.
 pub fn load() -> Result<Vec<Page>, ScenarioError> {
     let mut pages: Vec<Page> = FILES

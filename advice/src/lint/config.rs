@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{LintProblem, Severity, conversion};
+use super::{LintProblem, Severity, conversion, near};
 
 /// Rule of a file that is no TOML.
 pub(super) const SYNTAX: &str = "syntax";
@@ -36,6 +36,8 @@ pub struct Config {
     pub runners: Vec<Runner>,
     /// Keys that belong to another table, in a file with a runner of the Custom executor.
     pub misplaced: Vec<MisplacedKey>,
+    /// Tables whose name is nearly that of one that the runner looks for.
+    pub misspelt_tables: Vec<MisspeltName>,
     /// Executors whose name is that of the Custom executor but for its letters.
     pub misspelt_executors: Vec<Placed<String>>,
     /// Values of the wrong type.
@@ -86,6 +88,15 @@ pub struct MisplacedKey {
     pub home: Home,
 }
 
+/// A name that the runner does not know and that is nearly one that it knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MisspeltName {
+    /// What is written.
+    pub key: Placed<String>,
+    /// What was meant.
+    pub meant: &'static str,
+}
+
 /// A key that the runner does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownKey {
@@ -112,6 +123,8 @@ pub struct Runner {
     pub environment: Vec<Placed<String>>,
     /// `output_limit`, KiB
     pub output_limit: Option<Placed<i64>>,
+    /// Keys that are nearly those of `[[runners]]`.
+    pub misspelt: Vec<MisspeltName>,
     /// `[runners.custom]`
     pub custom: Option<Custom>,
 }
@@ -220,6 +233,7 @@ struct Reader {
     problems: Vec<LintProblem>,
     misplaced: Vec<MisplacedKey>,
     misspelt_executors: Vec<Placed<String>>,
+    misspelt_tables: Vec<MisspeltName>,
 }
 
 impl Config {
@@ -260,11 +274,15 @@ impl Config {
             let header = first_line(text, runner.span());
             config.runners.extend(reader.runner(table, header));
         }
+        reader
+            .misspelt_tables
+            .extend(misspelt(root, true, &["runners"]));
         if !config.runners.is_empty() {
             reader.misplaced_in(root, Home::File);
         }
         config.type_problems = reader.problems;
         config.misplaced = reader.misplaced;
+        config.misspelt_tables = reader.misspelt_tables;
         config.misspelt_executors = reader.misspelt_executors;
         Ok(config)
     }
@@ -418,11 +436,14 @@ impl Reader {
         if !is_custom {
             return None;
         }
-        let misspelt = executor.filter(|executor| executor.value != "custom");
-        self.misspelt_executors.extend(misspelt);
+        let other_letters = executor.filter(|executor| executor.value != "custom");
+        self.misspelt_executors.extend(other_letters);
         self.misplaced_in(table, Home::Runner);
+        self.misspelt_tables
+            .extend(misspelt(table, true, &["custom"]));
         Some(Runner {
             header: header.clone(),
+            misspelt: misspelt(table, false, &OF_RUNNER),
             name: self
                 .string(table, "name")
                 .map(|name| name.value)
@@ -484,6 +505,29 @@ impl Reader {
         custom.unknown.sort_by_key(|unknown| unknown.key.key.start);
         custom
     }
+}
+
+/// The tables of a table, or its other keys, whose names are nearly known ones.
+fn misspelt(table: &Table<'_>, tables: bool, known: &[&'static str]) -> Vec<MisspeltName> {
+    let is_table = |value: &Value<'_>| match value.get_ref() {
+        DeValue::Table(_) => true,
+        DeValue::Array(items) => {
+            let mut items = items.iter();
+            items.any(|item| matches!(item.get_ref(), DeValue::Table(_)))
+        }
+        _ => false,
+    };
+    let keys = table.iter().filter(|(_, value)| is_table(value) == tables);
+    let found = keys.filter_map(|(name, value)| {
+        let written = name.get_ref().as_ref();
+        Some(MisspeltName {
+            meant: near::misspelt(written, known)?,
+            key: placed(written, name.span(), value),
+        })
+    });
+    let mut found: Vec<MisspeltName> = found.collect();
+    found.sort_by_key(|name| name.key.key.start);
+    found
 }
 
 fn placed(text: &str, key: Range<usize>, value: &Value<'_>) -> Placed<String> {

@@ -59,6 +59,24 @@ pub(super) fn meant(written: &str, found: &str) -> Meant {
     }
 }
 
+/// The known name that another one is, but for its letters and for how it joins its words.
+pub(super) fn misspelt(written: &str, known: &[&'static str]) -> Option<&'static str> {
+    let is_known = known.iter().any(|name| name.eq_ignore_ascii_case(written));
+    if is_known {
+        return None;
+    }
+    let words = words(written);
+    let is_meant = |name: &&&'static str| {
+        let own: Vec<&str> = name.split('_').collect();
+        let alike = || {
+            let mut pairs = words.iter().zip(&own);
+            pairs.all(|(written, known)| is_spelt(written, known))
+        };
+        (own.len() == words.len() && alike()) || is_spelt(&words.concat(), &own.concat())
+    };
+    known.iter().find(is_meant).copied()
+}
+
 fn all() -> Vec<&'static str> {
     PROGRAMS
         .into_iter()
@@ -161,6 +179,23 @@ mod tests {
             ("run_arg", "string", "run_args"),
         ] {
             assert_eq!(meant(written, found), Meant::Key(key), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_name_is_nearly_a_known_one() {
+        let known = ["builds_dir", "cache_dir", "environment", "limit"];
+        for (written, meant) in [
+            ("build_dir", Some("builds_dir")),
+            ("buildsdir", Some("builds_dir")),
+            ("cache-dir", Some("cache_dir")),
+            ("environmnt", Some("environment")),
+            ("Builds_Dir", None),
+            ("cache", None),
+            ("url", None),
+            ("custom_build_dir", None),
+        ] {
+            assert_eq!(misspelt(written, &known), meant, "{written}");
         }
     }
 

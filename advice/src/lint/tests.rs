@@ -54,7 +54,7 @@ fn shown(text: &str, problems: &[LintProblem]) -> String {
 }
 
 /// For each rule: what is changed in the good configuration, and whether the report shows jobs that disturb each other.
-const BAD: [(&str, &str, &str, bool); 36] = [
+const BAD: [(&str, &str, &str, bool); 41] = [
     ("syntax", "shell = \"bash\"", "shell = bash", false),
     (
         "wrong-type",
@@ -236,6 +236,21 @@ const BAD: [(&str, &str, &str, bool); 36] = [
         "program-not-in-path",
         "/opt/driver/cleanup",
         "absent-driver",
+        false,
+    ),
+    ("table-misspelt", "[[runners]]", "[[runner]]", false),
+    (
+        "table-misspelt",
+        "[runners.custom]",
+        "[runners.custm]",
+        false,
+    ),
+    ("unknown-key", "builds_dir", "build_dir", false),
+    ("relative-program", "/opt/driver/run", "$HOME/run", false),
+    (
+        "shutdown-too-short",
+        "shutdown_timeout = 200",
+        "shutdown_timeout = 60",
         false,
     ),
 ];
@@ -436,6 +451,11 @@ fn hints_know_commands_from_texts() {
         ),
         (
             "prepare.sh",
+            "trap 'box_remove; exit 1' TERM",
+            Some("literal-exit-code"),
+        ),
+        (
+            "prepare.sh",
             "if ! boot; then exit 1; fi",
             Some("literal-exit-code"),
         ),
@@ -449,6 +469,21 @@ fn hints_know_commands_from_texts() {
             "prepare.sh",
             "curl -H \"PRIVATE-TOKEN: $CUSTOM_ENV_TOKEN\" \"$url\"",
             Some("secret-in-arguments"),
+        ),
+        (
+            "prepare.sh",
+            "box exec \"$id\" -- bash -c \"apt-get install -y git || exit 1\"",
+            None,
+        ),
+        (
+            "prepare.sh",
+            "ssh \"$vm\" '\n  mount /data || exit 1\n'",
+            None,
+        ),
+        (
+            "prepare.sh",
+            "echo \"it isn't there\"; exit 1",
+            Some("literal-exit-code"),
         ),
         (
             "prepare.sh",

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use driver_conformance_advice::document::{Block, Document};
 use driver_conformance_advice::explain;
 use driver_conformance_reports::model::Category;
-use driver_conformance_scenarios::page;
+use driver_conformance_scenarios::{page, symptom};
 
 use crate::advice;
 use crate::driver::Problem;
@@ -18,7 +18,8 @@ use super::{ExpectedError, Output, job_file, show};
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A topic, a program, a run stage, a category, a check, a case or a clause; without, the list of them
+    /// A topic, a program, a run stage, a category, a cause that diagnose names, a check, a case or a clause; without, the list of
+    /// them
     name: Option<String>,
 
     /// List everything that can be explained
@@ -96,6 +97,9 @@ fn named(name: &str, suite: &dyn Suite) -> Result<Document, ExpectedError> {
     if let Some(category) = category {
         return Ok(category);
     }
+    if let Some(symptom) = symptom::of_cause(name) {
+        return Ok(explain::cause(symptom, &checks));
+    }
     if let Some(text) = show::page(name, suite)? {
         return Ok(Document {
             schema: "driver-conformance/page/v1",
@@ -104,7 +108,11 @@ fn named(name: &str, suite: &dyn Suite) -> Result<Document, ExpectedError> {
             blocks: vec![Block::Drawing { text }],
         });
     }
-    let pages: Vec<&str> = page::all().iter().map(|page| page.name).collect();
+    let pages: Vec<&str> = page::all()
+        .iter()
+        .map(|page| page.name)
+        .chain(symptom::all().iter().map(|symptom| symptom.cause))
+        .collect();
     Err(show::nothing_named(name, suite, &pages)?)
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 use driver_conformance_reports::text::wrap;
 use driver_conformance_scenarios::contract::{Clause, ClauseId};
+use driver_conformance_scenarios::page;
 
 use crate::checks::{self, Check, Level};
 use crate::driver::Problem;
@@ -82,16 +83,26 @@ pub(super) fn nothing_named(
     )))
 }
 
+/// Shorter words stand on nearly every page.
+const SPOKEN_OF_LETTERS_MIN: usize = 4;
+
 fn unknown(name: &str, names: &[&str], has_pages: bool) -> Problem {
     let mut near = near_names(names, name);
     if has_pages && near.is_empty() {
         near.extend(page_about(name).map(str::to_owned));
     }
-    let near = if near.is_empty() {
-        String::new()
+    let speaking: Vec<&str> = if has_pages && name.len() >= SPOKEN_OF_LETTERS_MIN {
+        page::speaking_of(name).map(|page| page.name).collect()
     } else {
-        format!("near names: {}; ", near.join(", "))
+        Vec::new()
     };
+    let mut help = String::new();
+    if !near.is_empty() {
+        let _ = write!(help, "near names: {}; ", near.join(", "));
+    }
+    if !speaking.is_empty() {
+        let _ = write!(help, "these pages speak of it: {}; ", speaking.join(", "));
+    }
     let (kinds, pages) = if has_pages {
         (
             "no page, no case",
@@ -103,7 +114,7 @@ fn unknown(name: &str, names: &[&str], has_pages: bool) -> Problem {
     let catalogue = "`driver-conformance list` shows all, with --clauses those of the contract";
     Problem::new(
         format!("there is {kinds}, no check and no clause `{name}`"),
-        format!("{near}{pages}{catalogue}"),
+        format!("{help}{pages}{catalogue}"),
     )
 }
 

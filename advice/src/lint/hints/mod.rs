@@ -43,15 +43,23 @@ pub(super) struct Line<'text> {
     text: &'text str,
     /// It is part of a text for others, into which variables are put.
     is_text: bool,
+    /// The quote that is open where it begins.
+    quote: Option<char>,
 }
 
 impl Line<'_> {
-    /// Where the group of a pattern for commands is; a text for others has none.
+    /// Where the group of a pattern for commands is; a text for others has none, nor has one in quotes: it is for another shell,
+    /// unless it is what a trap does.
     fn find_command(&self, pattern: &str) -> Vec<Range<usize>> {
         if self.is_text {
             return Vec::new();
         }
-        self.find(pattern)
+        let mut found = self.find(pattern);
+        found.retain(|span| {
+            let before = &self.text[..span.start - self.start];
+            quote_after(before, self.quote).is_none() || is_of_trap(before)
+        });
+        found
     }
 
     /// Where the group of a pattern is; of several groups that one which takes part.
@@ -66,6 +74,33 @@ impl Line<'_> {
     }
 }
 
+/// The quote that is open behind a text, if this one was open before it.
+fn quote_after(text: &str, before: Option<char>) -> Option<char> {
+    let mut quote = before;
+    let mut last = ' ';
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (Some('\''), '\\') => {}
+            (_, '\\') => {
+                letters.next();
+            }
+            (None, '#') if last.is_whitespace() => break,
+            (None, '\'' | '"') => quote = Some(letter),
+            (Some(open), _) if open == letter => quote = None,
+            _ => {}
+        }
+        last = letter;
+    }
+    quote
+}
+
+/// Whether what follows is the action of a trap.
+fn is_of_trap(before: &str) -> bool {
+    let opened = before.rfind(['\'', '"']);
+    opened.is_some_and(|at| before[..at].trim_end().ends_with("trap"))
+}
+
 /// The first line and the lines of a script without comments and without texts of `<<` that nothing is put into.
 pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
     let begins =
@@ -73,6 +108,7 @@ pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut start = 0;
     let mut until: Option<(String, bool)> = None;
+    let mut quote = None;
     for line in text.split_inclusive('\n') {
         let content = line.trim_end_matches(['\n', '\r']);
         match &until {
@@ -83,6 +119,7 @@ pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
                         start,
                         text: content,
                         is_text: true,
+                        quote: None,
                     });
                 }
             }
@@ -90,13 +127,15 @@ pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
                 until = begins
                     .captures(content)
                     .map(|found| (found[2].to_owned(), !found[1].is_empty()));
-                let is_comment = content.trim_start().starts_with('#');
+                let is_comment = quote.is_none() && content.trim_start().starts_with('#');
                 if !is_comment || (start == 0 && content.starts_with("#!")) {
                     lines.push(Line {
                         start,
                         text: content,
                         is_text: false,
+                        quote,
                     });
+                    quote = quote_after(content, quote);
                 }
             }
         }

@@ -16,6 +16,7 @@ mod program_not_in_path;
 mod relative_directory;
 mod relative_program;
 mod shutdown_too_short;
+mod table_misspelt;
 mod timeout_not_positive;
 mod timeout_overflows;
 mod unknown_key;
@@ -56,6 +57,7 @@ pub(super) const ALL: &[Rule] = &[
     (relative_directory::ID, relative_directory::look),
     (relative_program::ID, relative_program::look),
     (shutdown_too_short::ID, shutdown_too_short::look),
+    (table_misspelt::ID, table_misspelt::look),
     (timeout_not_positive::ID, timeout_not_positive::look),
     (timeout_overflows::ID, timeout_overflows::look),
     (unknown_key::ID, unknown_key::look),

@@ -13,7 +13,11 @@ pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
             rule: ID,
             severity: Severity::Error,
             message: format!("`{key}` is a relative path, which cannot be found"),
-            label: "looked up in a directory that is new in every job".to_owned(),
+            label: if program.value.starts_with(['$', '~']) {
+                "taken as it is: the runner starts programs without a shell".to_owned()
+            } else {
+                "looked up in a directory that is new in every job".to_owned()
+            },
             help: "write an absolute path".to_owned(),
             span: program.span.clone(),
             edit: None,

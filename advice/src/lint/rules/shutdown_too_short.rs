@@ -20,7 +20,12 @@ pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<Lint
         ) else {
             continue;
         };
-        if shutdown >= graceful + cleanup {
+        let fits = match cleanup {
+            // Without a time of its own it needs some all the same.
+            0 => shutdown > graceful,
+            _ => shutdown >= graceful + cleanup,
+        };
+        if fits {
             continue;
         }
         let span = set.map_or(custom.header.clone(), |timeout| timeout.span.clone());
@@ -35,7 +40,10 @@ pub(super) fn look(config: &Config, surroundings: &Surroundings<'_>) -> Vec<Lint
                 0 => format!("graceful_kill_timeout {graceful} s does not fit in"),
                 _ => format!("graceful_kill_timeout {graceful} s and cleanup_exec_timeout {cleanup} s do not fit in"),
             },
-            help: format!("set `shutdown_timeout = {}` at the top of the file, or shorten the others", graceful + cleanup),
+            help: match cleanup {
+                0 => format!("set `shutdown_timeout` at the top of the file to {graceful} and the time that cleanup_exec takes, or shorten graceful_kill_timeout"),
+                _ => format!("set `shutdown_timeout = {}` at the top of the file, or shorten the others", graceful + cleanup),
+            },
             span,
             edit: None,
             clauses: &["H12", "F5"],

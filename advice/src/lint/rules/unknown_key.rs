@@ -1,12 +1,37 @@
 //! A key that the runner does not know: it is ignored without a word.
 
 use super::super::Edit;
+use super::super::config::Runner;
 use super::super::near::{self, Meant};
 use super::{Config, LintProblem, Severity, Surroundings, without_line};
 
 pub(super) const ID: &str = "unknown-key";
 
 pub(super) fn look(config: &Config, _: &Surroundings<'_>) -> Vec<LintProblem> {
+    let mut problems = of_custom(config);
+    problems.extend(config.runners.iter().flat_map(of_runner));
+    problems
+}
+
+/// Other keys of `[[runners]]` are many, and grow: only one that is nearly a known one is taken for a mistake.
+fn of_runner(runner: &Runner) -> Vec<LintProblem> {
+    let problems = runner.misspelt.iter().map(|misspelt| {
+        let (key, meant) = (&misspelt.key.value, misspelt.meant);
+        LintProblem {
+            rule: ID,
+            severity: Severity::Warning,
+            message: format!("`{key}` is no key of [[runners]]; the runner ignores it"),
+            label: "ignored".to_owned(),
+            help: format!("did you mean `{meant}`?"),
+            span: misspelt.key.key.clone(),
+            edit: None,
+            clauses: &["A1"],
+        }
+    });
+    problems.collect()
+}
+
+fn of_custom(config: &Config) -> Vec<LintProblem> {
     config
         .customs()
         .flat_map(|custom| custom.unknown.iter().map(move |unknown| (custom, unknown)))
