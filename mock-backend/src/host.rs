@@ -28,7 +28,7 @@ pub const PROCESS: &str = "host-process";
 /// What a restart empties: in memory on a real host.
 const IN_MEMORY: [&str; 2] = ["run", "tmp"];
 /// Most files and directories that are looked at.
-const FILES_MAX: usize = 20_000;
+const FILES_MAX: usize = 5_000;
 /// Most letters of a command line that are shown.
 const COMMAND_CHARACTERS_MAX: usize = 120;
 /// How long a process that was killed may take to be gone.

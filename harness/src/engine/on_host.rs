@@ -3,6 +3,7 @@
 //! A directory of a job stands for all that is in it. A directory that names no job serves all of them, as a store or a cache:
 //! what is in it and names no job either is its own affair.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use driver_conformance_mock_backend::{HOST_DIRECTORY, HOST_FILE, HOST_PROCESS, Object};
@@ -23,19 +24,17 @@ pub(super) fn of_their_own<'a>(objects: Vec<&'a Object>, marks: &CaseMarks) -> V
     let directories = objects
         .iter()
         .filter(|object| object.kind == HOST_DIRECTORY);
-    let directories: Vec<(&Path, Option<usize>)> = directories
+    let directories: HashMap<&Path, Option<usize>> = directories
         .map(|object| (Path::new(&object.name), marks.job_in(&object.name)))
         .collect();
     let stands_for_itself = |object: &&Object| {
         if !is_path(object) {
             return true;
         }
-        let path = Path::new(&object.name);
-        let above =
-            |(directory, _): &&(&Path, _)| path != *directory && path.starts_with(directory);
-        let mut above = directories.iter().filter(above);
+        let above = Path::new(&object.name).ancestors().skip(1);
+        let mut above = above.filter_map(|path| directories.get(path));
         match marks.job_in(&object.name) {
-            Some(job) => !above.any(|(_, other)| *other == Some(job)),
+            Some(job) => !above.any(|other| *other == Some(job)),
             None => above.next().is_none(),
         }
     };
