@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::Args;
+use driver_conformance_mock_backend::Personality;
 
 use crate::contract::stage::Program;
 use crate::driver::tools::shell_quoted;
@@ -49,9 +50,7 @@ pub struct DriverArguments {
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<String>,
 
-    /// Run the driver in front of this backend instead of its own: mock:podman, mock:docker, or mock: and the path of a
-    /// personality; real: instead of mock: calls the real tools and records it
-    #[arg(long, value_name = "BACKEND")]
+    #[arg(long, value_name = "BACKEND", help = backend_help())]
     backend: Option<String>,
 
     #[command(flatten)]
@@ -161,6 +160,15 @@ impl HostVariable {
             format!("{}={}", self.name, self.value)
         }
     }
+}
+
+fn backend_help() -> String {
+    let names: Vec<&str> = Personality::built_in().collect();
+    format!(
+        "Run the driver in front of this backend instead of its own: mock: and one of {}, or the path of a personality; real: \
+         instead of mock: calls the real tools and records it",
+        names.join(", ")
+    )
 }
 
 impl DriverArguments {
