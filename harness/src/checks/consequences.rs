@@ -64,6 +64,12 @@ const RULES: &[Rule] = &[
             pair.same_place() && pair.same_ending() && pair.all.iter().any(always)
         },
     },
+    // A stage that never runs does not run after a failed one either.
+    Rule {
+        effects: &[("environment/kept-after-failure", &[""])],
+        causes: &["environment/every-stage-runs"],
+        holds: |pair| pair.same_place() && pair.effect.stage.is_some(),
+    },
     // What is lost between any two stages is lost after one that was ended as well.
     Rule {
         effects: &[("environment/survives-terminated-script", &[""])],
@@ -90,6 +96,7 @@ const RULES: &[Rule] = &[
         causes: &[
             "cleanup/after-job",
             "environment/every-stage-runs",
+            "environment/kept-after-failure",
             "environment/prepare-succeeds",
         ],
         holds: |pair| pair.same_place() && pair.as_a_rule() && pair.same_ending(),
@@ -410,6 +417,15 @@ mod tests {
             ["isolation/jobs-do-not-disturb (build_script)"]
         );
         assert_eq!(findings[0].cases.len(), 11, "it has the cases of the other");
+    }
+
+    #[test]
+    fn a_stage_that_never_runs_does_not_run_after_a_failed_one_either() {
+        let after_failure = |stage| finding("environment/kept-after-failure", stage, "no", 1);
+        let found = vec![after_failure("after_script"), never_runs("after_script", 1)];
+        assert_eq!(ids(found, 9), ["environment/every-stage-runs"]);
+        let found = vec![after_failure("after_script"), never_runs("step_release", 1)];
+        assert_eq!(ids(found, 9).len(), 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::contract::exit::ExitStatus;
 use crate::contract::moment::Moment;
 use crate::contract::protocol::{KillSignal, SignalResult};
-use crate::contract::stage::Program;
+use crate::contract::stage::{Program, Stage};
 use crate::plan::case::{Case, JobOrder, PlannedCall, Probe, ProbeEnding, Sequence};
 use crate::plan::probe;
 use crate::trace::{CallIndex, CallRecord, Capture, Helpers, Trace, TraceEventKind};
@@ -244,6 +244,23 @@ pub(crate) fn printed(call: &CallRecord, nonce: &str, word: &str) -> bool {
         || [&call.stdout, &call.stderr]
             .iter()
             .any(|capture| contains(&capture.bytes, marker.as_bytes()))
+}
+
+/// The last stage before this one whose script ran, if it failed: whoever removes the environment then, or leaves it in disorder,
+/// sees all later ones fail.
+pub(crate) fn after_failed_script(trace: &Trace, index: CallIndex) -> Option<&Stage> {
+    let ran = |call: &CallRecord| {
+        let nonce = call.nonce.as_deref();
+        nonce.is_some_and(|nonce| printed(call, nonce, "start"))
+    };
+    let mut before = earlier(trace, index).rev().map(|(_, call)| call);
+    let last = before.find(|call| match call.program {
+        Program::Run => ran(call),
+        Program::Config => false,
+        Program::Prepare | Program::Cleanup => true,
+    })?;
+    let failed = last.program == Program::Run && exit_code(last) != Some(0);
+    last.stage.as_ref().filter(|_| failed)
 }
 
 /// The script of an earlier call of the job ran in this one: the matter of `reentrancy/stage-again`.

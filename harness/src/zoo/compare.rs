@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use driver_conformance_reports::model::{Finding, Report, Status, Verdict};
-use driver_conformance_scenarios::zoo::{Animal, ExpectedFinding};
+use driver_conformance_scenarios::zoo::{Animal, Consequence, ExpectedFinding};
 
 /// One way in which the two differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +138,17 @@ pub fn differences(animal: &Animal, report: &Report) -> Vec<Difference> {
     differences
 }
 
+/// What the animal's file says may follow at an unlucky moment, and was not seen. One that is never seen is stale.
+pub fn unseen_consequences<'a>(animal: &'a Animal, report: &Report) -> Vec<&'a Consequence> {
+    let seen = |follows: &Consequence| failed(report).any(|finding| is_named(follows, finding));
+    let consequences = animal.consequences().iter();
+    consequences.filter(|follows| !seen(follows)).collect()
+}
+
+fn is_named(follows: &Consequence, finding: &Finding) -> bool {
+    follows.check == finding.check && follows.call == finding.call.name()
+}
+
 fn failed(report: &Report) -> impl Iterator<Item = &Finding> {
     let findings = report.findings.iter();
     findings.filter(|finding| finding.status == Status::Fail)
@@ -146,8 +157,7 @@ fn failed(report: &Report) -> impl Iterator<Item = &Finding> {
 /// Whether the animal's file says that this may be found, at an unlucky moment.
 fn may_follow(animal: &Animal, finding: &Finding) -> bool {
     let mut consequences = animal.consequences().iter();
-    consequences
-        .any(|follows| follows.check == finding.check && follows.call == finding.call.name())
+    consequences.any(|follows| is_named(follows, finding))
 }
 
 fn misplaced(wanted: &ExpectedFinding, report: &Report) -> Option<Difference> {
@@ -263,9 +273,12 @@ mod tests {
             differences(&animal, &report(std::slice::from_ref(&direct))),
             []
         );
+        let only = report(std::slice::from_ref(&direct));
+        assert_eq!(unseen_consequences(&animal, &only).len(), 1);
         let mut follows = finding("output/complete", "build_script");
         let both = report(&[direct.clone(), follows.clone()]);
         assert_eq!(differences(&animal, &both), []);
+        assert_eq!(unseen_consequences(&animal, &both).len(), 0);
         assert_eq!(differences(&animal, &report(&[follows.clone()])).len(), 1);
         follows["call"] = json!("cleanup");
         assert_eq!(differences(&animal, &report(&[direct, follows])).len(), 1);

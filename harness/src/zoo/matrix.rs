@@ -71,6 +71,19 @@ pub fn summary(examined: &SelfTest) -> String {
             let _ = writeln!(text, "survives  {}: {reason}", result.animal.name);
         }
     }
+    for result in of(false) {
+        let Visit::Seen { report, .. } = &result.visit else {
+            continue;
+        };
+        for follows in compare::unseen_consequences(result.animal, report) {
+            let (name, check) = (&result.animal.name, &follows.check);
+            let _ = writeln!(
+                text,
+                "unseen    {name}: {check} ({}) did not follow; it should when {}",
+                follows.call, follows.when
+            );
+        }
+    }
     for sentence in &examined.upkeep {
         let _ = writeln!(text, "lacks     {sentence}");
     }
