@@ -32,7 +32,7 @@ const FILES_MAX: usize = 5_000;
 /// Most letters of a command line that are shown.
 const COMMAND_CHARACTERS_MAX: usize = 120;
 /// How long a process that was killed may take to be gone.
-const DEATH_PATIENCE: Duration = Duration::from_secs(1);
+const DEATH_PATIENCE: Duration = Duration::from_secs(3);
 /// How often it is looked for meanwhile.
 const DEATH_LOOK: Duration = Duration::from_millis(10);
 /// By how much the time at which a file was made may be early: the kernel notes that of its latest tick.
