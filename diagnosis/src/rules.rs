@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use driver_conformance_scenarios::symptom::{self, Fact, Subject, Symptom, When};
 use regex::{Regex, RegexSet};
 
-use crate::story::{Evidence, Failure, Place, Remark, Story, is_echo};
+use crate::story::{Evidence, Failure, Place, Remark, Story, is_echo, without_numbers};
 
 /// Most lines that speak for one problem.
 pub const EVIDENCE_MAX: usize = 6;
@@ -243,6 +243,7 @@ impl Rule {
         let mut there: Vec<Evidence> = lines
             .iter()
             .filter(|(place, line)| is_there(place) && since.is_none_or(|since| *line >= since))
+            .filter(|(_, line)| !is_said_anyway(scene.story, &failure.place, line))
             .map(|(_, line)| (*line).clone())
             .collect();
         // The last ones are nearest to the failure.
@@ -338,6 +339,21 @@ impl Rule {
             .into_iter()
             .collect()
     }
+}
+
+/// Whether a line was also said in a stage before the failed one, which worked: it is no complaint.
+fn is_said_anyway(story: &Story, failed: &Place, line: &Evidence) -> bool {
+    if failed.call != Subject::Run || !failed.certain {
+        return false;
+    }
+    let Some(first) = story.outputs.iter().find(|said| said.place == *failed) else {
+        return false;
+    };
+    let of_run = |said: &&Remark| said.place.call == Subject::Run;
+    let mut before = story.outputs.iter().filter(of_run);
+    let words = without_numbers(&line.text);
+    before
+        .any(|said| said.evidence < first.evidence && without_numbers(&said.evidence.text) == words)
 }
 
 /// Stages that the runner still opens after a failed one.

@@ -10,10 +10,11 @@ use serde_json::Value;
 static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:\x1b|\\u001b|\\x1b|#033|\^\[)\[[0-9;]*[A-Za-z]").expect("a constant pattern")
 });
-/// `Nov 24 00:20:58 host gitlab-runner[123]: `, `2026-11-24T00:20:58Z host gitlab-runner[1]: `, or a moment alone.
+/// `Nov 24 00:20:58 host gitlab-runner[123]: `, `2026-11-24T00:20:58Z host gitlab-runner[1]: `, a moment alone, or, as syslog sends it,
+/// `<30>1 2026-11-24T00:20:58Z host gitlab-runner 123 - - `.
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(
-        r"^(?:(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*) (?:\S+ )?[\w./-]+(?:\[\d+\])?: |\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* (?:std(?:out|err) [FP] )?)",
+        r"^(?:<\d{1,3}>1 \S+ \S+ \S+ \S+ \S+ (?:-|\[[^\]]*\]) |(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*) (?:\S+ )?[\w./-]+(?:\[\d+\])?: |\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S* (?:std(?:out|err) [FP] )?)",
     )
     .expect("a constant pattern")
 });
@@ -298,6 +299,8 @@ mod tests {
         for raw in [
             "\u{1b}[0;33mWARNING: Job failed: exit status 1                 \u{1b}[0;m  \u{1b}[0;33mduration_s\u{1b}[0;m=1.5 \u{1b}[0;33merror\u{1b}[0;m=exit status 1 \u{1b}[0;33mexit_code\u{1b}[0;m=1 \u{1b}[0;33mjob\u{1b}[0;m=17",
             "WARNING: Job failed: exit status 1                   duration_s=1.5 error=exit status 1 exit_code=1 job=17",
+            "<28>1 2026-11-24T00:20:58.123456+00:00 host gitlab-runner 12 - - WARNING: Job failed: exit status 1  error=exit status 1 job=17 runner=abc",
+            "<28>Nov 24 00:20:58 host gitlab-runner[12]: WARNING: Job failed: exit status 1  error=exit status 1 job=17 runner=abc",
             "2026-11-24T00:20:58.274754123Z \u{1b}[0;33mWARNING: Job failed: exit status 1        \u{1b}[0;m  error=exit status 1 job=17",
             "Nov 24 00:20:58 host gitlab-runner[12]: WARNING: Job failed: exit status 1  error=exit status 1 job=17 runner=abc",
             r#"{"duration_s":1.5,"error":"exit status 1","exit_code":1,"job":17,"level":"warning","msg":"Job failed: exit status 1","time":"2026-11-24T00:20:58Z"}"#,

@@ -80,6 +80,12 @@ pub fn is_echo(text: &str) -> bool {
     text.trim_start().starts_with("$ ")
 }
 
+/// Process ids, times and addresses differ from call to call.
+pub fn without_numbers(text: &str) -> String {
+    let letters = text.chars().filter(|letter| !letter.is_ascii_digit());
+    letters.collect()
+}
+
 /// A call that failed, or a job that was ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failure {

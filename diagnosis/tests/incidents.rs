@@ -938,6 +938,44 @@ fn a_driver_that_gives_up_in_a_step_without_a_trace_is_known_by_what_is_around_i
 }
 
 #[test]
+fn what_every_stage_ends_with_is_no_complaint() {
+    let closed = "Connection to 10.0.0.5 closed.\n";
+    let stage = |text: &str| format!("{text}{closed}");
+    let (ran, fetched, step) = (stage(RAN), stage(FETCHED), stage("$ make\n1 failed\n"));
+    let sections = [
+        ("prepare_executor", READY),
+        ("prepare_script", ran.as_str()),
+        ("get_sources", fetched.as_str()),
+        ("step_script", step.as_str()),
+        ("cleanup_file_variables", closed),
+    ];
+    expect(
+        "ssh -t",
+        &job(&sections, SCRIPT_1),
+        "none build_script script-failed",
+    );
+}
+
+#[test]
+fn a_code_that_the_driver_has_read_is_that_of_a_script_that_ended() {
+    let reset = "$ ./fetch.sh\ncurl: (56) Recv failure: Connection reset by peer\n";
+    let log = in_step(reset, "ERROR: Job failed: exit status 56");
+    expect("code", &log, "none build_script script-failed");
+    let log = in_step(reset, SCRIPT_1);
+    expect(
+        "words of a script's program",
+        &log,
+        "none build_script script-failed",
+    );
+}
+
+#[test]
+fn a_runner_without_its_configuration_says_so() {
+    let log = "ERROR: Failed to load config toml: line 12 (last key \"runners.custom.run_exec\"): incompatible types  builds=0 max_builds=0\n";
+    expect("load", log, "runner - configuration-not-loaded");
+}
+
+#[test]
 fn what_ended_the_first_attempt_explains_the_others() {
     let log = in_prepare(
         "WARNING: Failed to terminate process: no such process\nERROR: Preparation failed: failed to kill process PID=41, likely process is dormant\nWill be retried in 3s ...\nUsing Custom executor...\nport 2222: Address already in use\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use driver_conformance_scenarios::symptom::Subject;
 use regex::Regex;
 
-use crate::story::{Evidence, Place, Remark, is_echo, is_step};
+use crate::story::{Evidence, Place, Remark, is_echo, is_step, without_numbers};
 
 use super::sections::Sections;
 
@@ -78,6 +78,9 @@ pub(super) fn next_stage_could_not_run(
         return None;
     }
     let last_words = without_numbers(&outputs[step].last()?.text);
+    // A stage that worked ended with them as well: they are no complaint.
+    let mut before = outputs[..step].iter().filter_map(|said| said.last());
+    let ends_so_anyway = before.any(|last| without_numbers(&last.text) == last_words);
     let after_failed = warnings
         .iter()
         .any(|warning| warning.text.starts_with("after_script failed"));
@@ -86,17 +89,12 @@ pub(super) fn next_stage_could_not_run(
         .filter_map(|at| Some((at, outputs[at].last()?)))
         .find(|(at, last)| {
             let did_not_begin = sections.all[*at].name == "after_script" && echoes(step);
-            let says_the_same =
-                last_words.len() >= LETTERS_MIN && without_numbers(&last.text) == last_words;
+            let says_the_same = last_words.len() >= LETTERS_MIN
+                && !ends_so_anyway
+                && without_numbers(&last.text) == last_words;
             (did_not_begin && after_failed) || says_the_same
         })
         .map(|(_, last)| last.evidence.clone())
-}
-
-/// Process ids, times and addresses differ from call to call.
-fn without_numbers(text: &str) -> String {
-    let letters = text.chars().filter(|letter| !letter.is_ascii_digit());
-    letters.collect()
 }
 
 /// Whether the job was ended from outside, and not by a call that failed.
