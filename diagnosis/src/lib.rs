@@ -1,8 +1,9 @@
 //! From logs to causes: what a job log, a runner's log or a report says about why a job went wrong.
 //!
-//! Pure: text in, [`model::Diagnosis`] out. [`text`] makes lines of any file, `wrapped` finds logs inside of others, [`mod@line`] and [`runner_log`] take them apart,
-//! [`job_log`] and [`jobs`] make of them the [`story`] of each job, and [`rules`] compares stories with the symptoms that
-//! `scenarios/symptoms/` holds as data. Nothing here knows the words of a particular driver: structure comes first.
+//! Pure: text in, [`model::Diagnosis`] out. [`text`] makes lines of any file, `wrapped` finds logs inside of others, [`mod@line`] and
+//! [`runner_log`] take them apart, [`job_log`] and [`jobs`] make of them the [`story`] of each job, `same_job` makes one of what two
+//! logs tell of the same job, and [`rules`] compares stories with the symptoms that `scenarios/symptoms/` holds as data. Nothing here
+//! knows the words of a particular driver: structure comes first.
 
 pub mod job_log;
 pub mod jobs;

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-use driver_conformance_scenarios::symptom::{self, Fact, Subject, Symptom, When};
+use driver_conformance_scenarios::symptom::{self, Fact, Scope, Subject, Symptom, When};
 use regex::{Regex, RegexSet};
 
 use crate::story::{Evidence, Failure, Place, Remark, Story, is_echo, without_numbers};
@@ -227,7 +227,7 @@ impl Rule {
             place.certain && place.call == Subject::Cleanup && place.call != failure.place.call
         };
         let is_there = |place: &Place| {
-            if when.later {
+            if when.scope == Some(Scope::Later) {
                 return is_behind(scene.story, &failure.place, place);
             }
             same_call(place, &failure.place) || (!failure.place.certain && !is_elsewhere(place))
@@ -240,10 +240,14 @@ impl Rule {
         } else {
             None
         };
+        let anyway = said_where_it_worked(scene.story, &failure.place);
         let mut there: Vec<Evidence> = lines
             .iter()
             .filter(|(place, line)| is_there(place) && since.is_none_or(|since| *line >= since))
-            .filter(|(_, line)| !is_said_anyway(scene.story, &failure.place, line))
+            .filter(|(place, line)| {
+                when.scope != Some(Scope::Unscripted) || is_unscripted(scene.story, place, line)
+            })
+            .filter(|(_, line)| !anyway.contains(&without_numbers(&line.text)))
             .map(|(_, line)| (*line).clone())
             .collect();
         // The last ones are nearest to the failure.
@@ -261,6 +265,9 @@ impl Rule {
         }
         let lines: Vec<(Place, Evidence)> = if let Some(pattern) = self.output {
             let mut lines = located(scene.outputs.get(&pattern));
+            if self.when.scope == Some(Scope::Unscripted) {
+                lines.retain(|(place, line)| is_unscripted(story, place, line));
+            }
             if self.when.last {
                 lines.retain(|(place, line)| is_last_word(story, place, line));
             }
@@ -341,19 +348,25 @@ impl Rule {
     }
 }
 
-/// Whether a line was also said in a stage before the failed one, which worked: it is no complaint.
-fn is_said_anyway(story: &Story, failed: &Place, line: &Evidence) -> bool {
-    if failed.call != Subject::Run || !failed.certain {
-        return false;
-    }
-    let Some(first) = story.outputs.iter().find(|said| said.place == *failed) else {
-        return false;
+/// Whether no command of a script had been echoed in the stage when a line was printed.
+fn is_unscripted(story: &Story, place: &Place, line: &Evidence) -> bool {
+    let mut there = story.outputs.iter().filter(|said| said.place == *place);
+    !there.any(|said| said.evidence < *line && is_echo(&said.text))
+}
+
+/// What was said in stages before the failed one, which worked: the same words are no complaint there.
+fn said_where_it_worked(story: &Story, failed: &Place) -> BTreeSet<String> {
+    let first = story.outputs.iter().find(|said| said.place == *failed);
+    let Some(first) = first.filter(|_| failed.call == Subject::Run && failed.certain) else {
+        return BTreeSet::new();
     };
-    let of_run = |said: &&Remark| said.place.call == Subject::Run;
-    let mut before = story.outputs.iter().filter(of_run);
-    let words = without_numbers(&line.text);
+    let before = story
+        .outputs
+        .iter()
+        .filter(|said| said.place.call == Subject::Run && said.evidence < first.evidence);
     before
-        .any(|said| said.evidence < first.evidence && without_numbers(&said.evidence.text) == words)
+        .map(|said| without_numbers(&said.evidence.text))
+        .collect()
 }
 
 /// Stages that the runner still opens after a failed one.

@@ -145,6 +145,30 @@ fn words_of_a_tool_count_at_the_call_that_failed() {
             "run prepare_script script-not-in-environment",
         ),
         (
+            "base image",
+            in_prepare(
+                "qemu-img: /srv/base.qcow2: Could not open backing file: No such file or directory\nERROR: Preparation failed: exit status 2\nWill be retried in 3s ...\n",
+                SYSTEM_2,
+            ),
+            "prepare - base-image-missing",
+        ),
+        (
+            "another shell",
+            first_script(
+                "sh: /tmp/script: line 3: syntax error: unexpected redirection\n",
+                &environment("exit status 2"),
+            ),
+            "run prepare_script wrong-shell",
+        ),
+        (
+            "a mistake of the user",
+            in_step(
+                "$ ./build.sh\n./build.sh: line 4: syntax error near unexpected token `)'\n",
+                "ERROR: Job failed: exit status 2",
+            ),
+            "none build_script script-failed",
+        ),
+        (
             "no shell",
             first_script(
                 "exec: \"bash\": executable file not found in $PATH\n",
@@ -967,6 +991,22 @@ fn a_code_that_the_driver_has_read_is_that_of_a_script_that_ended() {
         &log,
         "none build_script script-failed",
     );
+}
+
+#[test]
+fn what_a_script_says_of_its_own_stages_and_keys_is_its_affair() {
+    let log = in_step("$ ./ci.sh\nSkipping stage lint\ndone\n", "Job succeeded");
+    assert_eq!(found(&log), Vec::<String>::new());
+    let log = in_step(
+        "$ ./deploy.sh\ndeploy@prod: Permission denied (publickey).\n",
+        SCRIPT_1,
+    );
+    expect("keys", &log, "none build_script script-failed");
+    let log = in_step(
+        "run: ci@10.0.0.7: Permission denied (publickey).\n",
+        SYSTEM_2,
+    );
+    expect("of the driver", &log, "run build_script ssh-refused");
 }
 
 #[test]

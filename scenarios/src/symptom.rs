@@ -98,10 +98,8 @@ pub struct When {
     /// runner took for done.
     #[serde(default)]
     pub last: bool,
-    /// Whether `output` counts only where no script is at work any more: in the stages behind the failed one in which no command
-    /// was echoed.
-    #[serde(default)]
-    pub later: bool,
+    /// Where `output` counts, if not wherever the call printed something.
+    pub scope: Option<Scope>,
     /// A pattern for a message of the runner's own log.
     pub entry: Option<String>,
     /// Patterns for fields of this message.
@@ -125,6 +123,16 @@ pub struct When {
     pub decisive: bool,
     /// How sure one can be, from 0 to 1.
     pub confidence: f64,
+}
+
+/// Which lines of a call, or around it, count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Those of the stages behind the failed one in which no command of a script was echoed.
+    Later,
+    /// Those that came before a command of a script was echoed in the stage: what comes then is the script's affair.
+    Unscripted,
 }
 
 /// What the structure of a log shows, apart from any message.
