@@ -304,12 +304,6 @@ impl<'run> Run<'run> {
         }
     }
 
-    /// Forgets those that are meant, and returns them.
-    fn forget(&self, meant: impl Fn(&Hang) -> bool) -> Vec<Hang> {
-        let mut known = self.hangs.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extract_if(.., |hang| meant(hang)).collect()
-    }
-
     fn known_hangs(&self) -> Vec<Hang> {
         let known = self.hangs.lock().unwrap_or_else(PoisonError::into_inner);
         known.clone()
@@ -463,6 +457,7 @@ impl<'run> Run<'run> {
         ));
         // Several jobs of one case may be too many by themselves.
         spoilt.sort_by_key(|index| results[*index].case.jobs.len());
+        let doubted = self.doubt_hangs(results, &spoilt);
         let mut confirmed: BTreeMap<&'static str, u32> = BTreeMap::new();
         for index in spoilt {
             let known = |id: &&'static str| confirmed.get(id) >= Some(&CONFIRMATIONS);
@@ -477,6 +472,38 @@ impl<'run> Run<'run> {
                 *confirmed.entry(id).or_default() += 1;
             }
         }
+        self.whole_unless_shown(&doubted, results, progress);
+    }
+
+    /// Forgets the hangs that one of these cases has shown, and returns them. They may only have been slow beside others, and are
+    /// no reason to end these cases early when they are run again.
+    fn doubt_hangs(&self, results: &[CaseRun], again: &[usize]) -> Vec<Hang> {
+        let mut known = self.hangs.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_doubted = |hang: &mut Hang| {
+            let mut again = again.iter();
+            again.any(|index| results[*index].case.name == hang.case)
+        };
+        known.extract_if(.., is_doubted).collect()
+    }
+
+    /// Runs what was ended early to its end, if one of the hangs that were doubted has not shown again.
+    fn whole_unless_shown(
+        &self,
+        doubted: &[Hang],
+        results: &mut [CaseRun],
+        progress: &mut dyn Progress,
+    ) {
+        let known = self.known_hangs();
+        let known = |hang: &Hang| known.iter().any(|known| known.program == hang.program);
+        // A check that has found it alone needed no more of the cases, which is as good.
+        let still_found = |hang: &Hang| {
+            let shown = results.iter().find(|result| result.case.name == hang.case);
+            shown.is_some_and(|result| !result.found_by_time().is_empty())
+        };
+        let was_slow = |hang: &Hang| !known(hang) && !still_found(hang);
+        if doubted.iter().any(was_slow) {
+            self.whole_again(results, progress);
+        }
     }
 
     /// What was judged by time is looked at once more, alone: for a moment any machine may be busier than can be measured.
@@ -489,12 +516,7 @@ impl<'run> Run<'run> {
             return;
         }
         late.sort_by_key(|index| results[*index].duration);
-        // What they showed to hang may only have been slow, and is no reason to end them early this time.
-        let shown_by = |hang: &Hang| {
-            late.iter()
-                .any(|index| results[*index].case.name == hang.case)
-        };
-        let doubted = self.forget(shown_by);
+        let doubted = self.doubt_hangs(results, &late);
         progress
             .note("something came too late or stayed too long; looking again, one case at a time");
         let mut confirmed: BTreeSet<&'static str> = BTreeSet::new();
@@ -515,19 +537,7 @@ impl<'run> Run<'run> {
             confirmed.extend(again.found_by_time());
             results[index] = again;
         }
-        let known = self.known_hangs();
-        let known = |hang: &Hang| known.iter().any(|known| known.program == hang.program);
-        // A check that has found it alone needed no more of the cases, which is as good.
-        let still_found = |hang: &Hang| {
-            let shown = results.iter().find(|result| result.case.name == hang.case);
-            shown.is_some_and(|result| !result.found_by_time().is_empty())
-        };
-        if doubted
-            .iter()
-            .any(|hang| !known(hang) && !still_found(hang))
-        {
-            self.whole_again(results, progress);
-        }
+        self.whole_unless_shown(&doubted, results, progress);
     }
 
     /// Cases that were ended where they came to a call that was wrongly taken to hang are run to their end, one at a time.

@@ -131,7 +131,9 @@ impl CaseRun {
             location::line_named(call)
         };
         let outlived = trace.is_some_and(|trace| !trace.surviving_processes.is_empty());
-        let ended_helpers = outlived && findings.is_empty();
+        // Where the harness itself ended the case, what is left says nothing.
+        let cut_short = matches!(result, verdict::CaseResult::CutShort(..));
+        let ended_helpers = outlived && findings.is_empty() && !cut_short;
         Self {
             timeline: trace
                 .filter(|_| !findings.is_empty())
@@ -162,7 +164,7 @@ impl CaseRun {
             refused: trace.is_some_and(|trace| refused(&case, trace)),
             ended_helpers,
             case,
-            cut_short: matches!(result, verdict::CaseResult::CutShort(..)),
+            cut_short,
         }
     }
 
