@@ -41,7 +41,7 @@ pub(super) const CASES_ALWAYS: &[&str] = &[
     "signal/terminated-prepare/after_percent:40",
 ];
 /// Each animal is shown one in so many of them; those whose names have other lengths see the others.
-const ALWAYS_DIVISOR: usize = 3;
+const ALWAYS_DIVISOR: usize = 4;
 /// Cases of one animal that are run at once. There are several animals at once, and their interpreters must not keep each
 /// other from the processors until the times of a good driver look like those of a broken one.
 const CASES_AT_ONCE: usize = 3;
