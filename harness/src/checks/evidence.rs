@@ -124,6 +124,23 @@ pub(crate) fn lone_scripts<'a>(case: &Case, trace: &'a Trace) -> Vec<ScriptRun<'
     scripts
 }
 
+/// Those of them that found an environment as far as is known.
+pub(crate) fn prepared_scripts<'a>(case: &Case, trace: &'a Trace) -> Vec<ScriptRun<'a>> {
+    let mut scripts = lone_scripts(case, trace);
+    scripts.retain(|run| prepared(trace, run.index));
+    scripts
+}
+
+/// No script was run, and the call does not say so by success or by blame on the user, which are graver and have checks of their
+/// own.
+pub(crate) fn fails_to_run(case: &Case, trace: &Trace, run: &ScriptRun<'_>) -> bool {
+    let Some((build_failure, _)) = exit_codes(case, run.call) else {
+        return false;
+    };
+    let told = exit_code(run.call).is_none_or(|code| code != 0 && code != build_failure);
+    told && !run.started() && !ran_earlier_script(trace, run.index)
+}
+
 /// Several jobs of the case are alive at the same time, and may disturb each other. The one that stands still while others
 /// come and go can only be disturbed ([`after_others`]).
 pub(crate) fn overlapping(case: &Case) -> bool {

@@ -9,6 +9,17 @@ use super::go_json;
 use super::list::List;
 use super::variables::{Variable, Variables};
 
+/// Failure reasons that the emulated instance knows: those of a current GitLab.
+pub const FAILURE_REASONS: [&str; 7] = [
+    "unknown_failure",
+    "script_failure",
+    "runner_system_failure",
+    "job_execution_timeout",
+    "job_canceled",
+    "runner_interrupted",
+    "runner_configuration_error",
+];
+
 /// A job (`POST /api/v4/jobs/request`).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -168,7 +168,7 @@ struct Open {
 struct Builder<'a> {
     file: &'a Arc<SourceFile>,
     open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Node>,
     documents: Vec<Node>,
     nodes: usize,
     problem: Option<Problem>,
@@ -188,7 +188,9 @@ impl MarkedEventReceiver for Builder<'_> {
                 } else {
                     Kind::Scalar { text, quoted }
                 };
-                self.complete(Node { kind, place }, anchor, 1);
+                let node = Node { kind, place };
+                self.remember(anchor, &node);
+                self.complete(node, 1);
             }
             Event::SequenceStart(anchor, tag) => self.begin(place, anchor, tag.as_ref(), None),
             Event::MappingStart(anchor, tag) => {
@@ -220,8 +222,9 @@ impl Builder<'_> {
     }
 
     fn repeat(&mut self, anchor: usize, place: &Place) {
-        if let Some((node, nodes)) = self.anchors.get(&anchor).cloned() {
-            self.complete(node, 0, nodes);
+        if let Some(node) = self.anchors.get(&anchor).cloned() {
+            let nodes = count(&node);
+            self.complete(node, nodes);
         } else {
             let remedy = "name an anchor (&name) whose value is complete before this line";
             self.problem = Some(place.problem("this alias has no anchor", remedy));
@@ -241,24 +244,25 @@ impl Builder<'_> {
             kind,
             place: open.place,
         };
-        let nodes = count(&node);
+        self.remember(open.anchor, &node);
         // What is inside was counted when it came.
-        self.complete(node.clone(), 0, 1);
-        if open.anchor > 0 {
-            self.anchors.insert(open.anchor, (node, nodes));
+        self.complete(node, 1);
+    }
+
+    /// The parser numbers anchors from 1; 0: there is none.
+    fn remember(&mut self, anchor: usize, node: &Node) {
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
         }
     }
 
-    fn complete(&mut self, node: Node, anchor: usize, nodes: usize) {
+    fn complete(&mut self, node: Node, nodes: usize) {
         self.nodes += nodes;
         if self.nodes > NODES_MAX {
             let message = format!("there are more than {NODES_MAX} values up to here");
             let remedy = "use fewer aliases inside of what aliases stand for";
             self.problem = Some(node.place.problem(message, remedy));
             return;
-        }
-        if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), nodes));
         }
         let Some(open) = self.open.last_mut() else {
             self.documents.push(node);

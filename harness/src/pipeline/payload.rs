@@ -3,6 +3,7 @@
 use jiff::{Span, SpanRelativeTo, Unit};
 use serde_json::{Map, Value, json};
 
+use crate::contract::payload::FAILURE_REASONS;
 use crate::driver::Problem;
 
 use super::Sources;
@@ -62,7 +63,7 @@ pub(super) fn payload(job: &ResolvedJob, sources: Option<&Sources>) -> Result<Va
         "hooks": hooks(keys)?,
         "credentials": [],
         "dependencies": [],
-        "features": { "trace_sections": true, "failure_reasons": ["unknown_failure", "script_failure", "runner_system_failure", "job_execution_timeout"] },
+        "features": { "trace_sections": true, "failure_reasons": FAILURE_REASONS },
     }))
 }
 

@@ -30,7 +30,7 @@ const GLOBAL_KEYS: [&str; 11] = [
 ];
 
 /// Keys of a job that a runner hears of; what a job says beside them is GitLab's.
-const JOB_KEYS: [&str; 15] = [
+const JOB_KEYS: [&str; 14] = [
     "after_script",
     "artifacts",
     "before_script",
@@ -45,7 +45,6 @@ const JOB_KEYS: [&str; 15] = [
     "timeout",
     "trigger",
     "variables",
-    "extends",
 ];
 /// Most names of jobs in a message.
 const NAMES_MAX: usize = 12;

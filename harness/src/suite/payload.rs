@@ -2,19 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::contract::payload::FAILURE_REASONS;
 use crate::plan::case::{CaseJob, JobShape, Sequence};
 use crate::plan::project_number;
-
-/// Failure reasons that the emulated instance knows: those of a current GitLab.
-const FAILURE_REASONS: [&str; 7] = [
-    "unknown_failure",
-    "script_failure",
-    "runner_system_failure",
-    "job_execution_timeout",
-    "job_canceled",
-    "runner_interrupted",
-    "runner_configuration_error",
-];
 
 /// Id of the first project; the others follow.
 const PROJECT_ID: u32 = 42;

@@ -29,27 +29,19 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    after_failed_script, deviation, each, ending, exit_code, exit_codes, lone_scripts, prepared,
-    ran_earlier_script,
+    after_failed_script, deviation, each, ending, fails_to_run, prepared_scripts,
 };
 use crate::plan::case::Case;
 use crate::trace::Trace;
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    let relevant = lone_scripts(case, trace)
-        .into_iter()
-        .filter(|run| prepared(trace, run.index));
     // What a failed script may have changed is the matter of `environment/kept-after-failure`.
     let after_failure = |index| after_failed_script(trace, index).is_some();
-    each(relevant, |run| {
-        let (build_failure, _) = exit_codes(case, run.call)?;
-        // Success, and blame on the user, are graver and have checks of their own.
-        let told = exit_code(run.call).is_none_or(|code| code != 0 && code != build_failure);
+    each(prepared_scripts(case, trace), |run| {
         let message = "did not run the script of a stage in a prepared environment";
-        let other = ran_earlier_script(trace, run.index) || after_failure(run.index);
         let expected = ["the output of the script"];
-        (told && !run.started() && !other)
+        (fails_to_run(case, trace, &run) && !after_failure(run.index))
             .then(|| deviation(trace, run.index, message, &expected, ending(run.call)))
     })
 }

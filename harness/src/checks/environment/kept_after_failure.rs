@@ -25,26 +25,21 @@
 
 use crate::checks::Deviation;
 use crate::checks::evidence::{
-    after_failed_script, deviation, each, ending, exit_code, exit_codes, lone_scripts, prepared,
-    ran_earlier_script,
+    after_failed_script, deviation, each, ending, fails_to_run, prepared_scripts,
 };
 use crate::plan::case::Case;
 use crate::trace::Trace;
 
 /// Looks at one case.
 pub(crate) fn examine(case: &Case, trace: &Trace) -> Option<Vec<Deviation>> {
-    let relevant = lone_scripts(case, trace)
+    let relevant = prepared_scripts(case, trace)
         .into_iter()
-        .filter_map(|run| Some((run, after_failed_script(trace, run.index)?)))
-        .filter(|(run, _)| prepared(trace, run.index));
+        .filter_map(|run| Some((run, after_failed_script(trace, run.index)?)));
     each(relevant, |(run, failed)| {
-        let (build_failure, _) = exit_codes(case, run.call)?;
-        // Success, and blame on the user, are graver and have checks of their own.
-        let told = exit_code(run.call).is_none_or(|code| code != 0 && code != build_failure);
         let message = "could not run a script after that of an earlier stage had failed";
         let actual = format!("{} after {failed} had failed", ending(run.call));
         let expected = ["the output of the script"];
-        (told && !run.started() && !ran_earlier_script(trace, run.index))
+        fails_to_run(case, trace, &run)
             .then(|| deviation(trace, run.index, message, &expected, actual))
     })
 }
